@@ -160,4 +160,6 @@ end $$;
 
 grant select, insert on event, merkle_node, subject_key to {{service}};
 grant select, insert, update on chain_head to {{service}};
-grant select, insert, delete on idempotency_key, index_outbox to {{service}};
+grant select, insert, delete on idempotency_key to {{service}};
+-- update: rows are locked while their events are indexed, and a long stretch is worked off in pieces.
+grant select, insert, update, delete on index_outbox to {{service}};

@@ -13,6 +13,8 @@ const plainPrefixes = {
   project: 'prj',
   apiKey: 'key',
   user: 'usr',
+  invitation: 'inv',
+  adminEvent: 'adm',
 } as const
 const regionalPrefixes = { event: 'evt' } as const
 

@@ -1,0 +1,60 @@
+import type { Database } from '../db/database.js'
+import { isRegion, type Region } from '../kernel/region.js'
+
+const TIMEOUT_MS = 5_000
+
+/** A key as it is published. */
+export interface PublishedKey {
+  /** `<log name>/<region>`. */
+  readonly name: string
+  readonly region: Region
+  /** Raw Ed25519, 32 bytes. */
+  readonly publicKey: Buffer
+  readonly createdAt: Date
+  /** When another one took over. */
+  readonly retiredAt: Date | null
+}
+
+interface KeyRow {
+  readonly name: string
+  readonly region: string
+  readonly public_key: Buffer
+  readonly created_at: Date
+  readonly retired_at: Date | null
+}
+
+/** Every key that has ever signed, by name, oldest first. Throws DatabaseError. */
+export async function listSigningKeys(control: Database): Promise<PublishedKey[]> {
+  const rows = await control.query<KeyRow>(
+    'select name, region, public_key, created_at, retired_at from signing_key order by name, created_at, public_key',
+    [],
+    { name: 'list_signing_keys', timeoutMs: TIMEOUT_MS },
+  )
+  return rows.flatMap(({ name, region, public_key: publicKey, created_at: createdAt, retired_at: retiredAt }) =>
+    isRegion(region) ? [{ name, region, publicKey, createdAt, retiredAt }] : [],
+  )
+}
+
+/**
+ * Publishes a region's keys and retires those of its name that are not `current`; a current key that was retired before
+ * retires nothing. Answers all keys of that name. Throws DatabaseError.
+ */
+export async function registerSigningKeys(
+  control: Database,
+  keys: { readonly name: string; readonly region: Region; readonly known: readonly Buffer[]; readonly current: Buffer },
+  now: Date,
+): Promise<PublishedKey[]> {
+  await control.query(
+    `insert into signing_key (name, region, public_key, created_at)
+     select $1, $2, k, $4 from unnest($3::bytea[]) as k on conflict do nothing`,
+    [keys.name, keys.region, keys.known, now],
+    { name: 'publish_signing_keys', timeoutMs: TIMEOUT_MS },
+  )
+  await control.query(
+    `update signing_key set retired_at = $3 where name = $1 and public_key <> $2 and retired_at is null
+       and exists (select from signing_key where name = $1 and public_key = $2 and retired_at is null)`,
+    [keys.name, keys.current, now],
+    { name: 'retire_signing_keys', timeoutMs: TIMEOUT_MS },
+  )
+  return (await listSigningKeys(control)).filter(({ name }) => name === keys.name)
+}

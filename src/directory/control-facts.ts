@@ -1,0 +1,150 @@
+import type { KeyObject } from 'node:crypto'
+import type { Database } from '../db/database.js'
+import type { Clock } from '../kernel/clock.js'
+import { notFound } from '../kernel/domain-error.js'
+import type { ControlSecrets } from '../sealing/control-secrets.js'
+import { type AsOf, FactCache, FactTable } from './fact-cache.js'
+import type { ApiKeyFacts, CompanyFacts, ProjectFacts, WorkspaceFacts } from './facts.js'
+import {
+  type CompanyWithTagKey,
+  findApiKeyFacts,
+  findCompanyFacts,
+  findProjectFacts,
+  findWorkspaceFacts,
+  listWorkspaceFacts,
+} from './facts.store.js'
+
+export type { ApiKeyFacts, CompanyFacts, ProjectFacts, WorkspaceFacts } from './facts.js'
+
+/** The channel on which the control database tells of changes; payload `{table, id, companyId}`. */
+export const FACTS_CHANNEL = 'hyrelog_facts'
+
+/**
+ * What a request must know of the control database, in memory: at most 30 s old, dropped at once when a change is
+ * heard of, all of it when the listener has been deaf; at most 10 minutes old while the control database is down.
+ * Every look-up throws `REGION_UNAVAILABLE` (regions CONTROL) where it is down and the thing not known.
+ */
+export class ControlFacts {
+  readonly #control: Database
+  readonly #secrets: ControlSecrets
+  readonly #cache: FactCache
+  readonly #apiKeys = new FactTable<ApiKeyFacts>()
+  readonly #companies = new FactTable<CompanyFacts>()
+  readonly #tagKeys = new FactTable<KeyObject>()
+  readonly #workspaces = new FactTable<WorkspaceFacts>()
+  readonly #workspaceLists = new FactTable<readonly WorkspaceFacts[]>()
+  readonly #projects = new FactTable<ProjectFacts>()
+
+  constructor(options: { readonly control: Database; readonly secrets: ControlSecrets; readonly clock: Clock }) {
+    this.#control = options.control
+    this.#secrets = options.secrets
+    this.#cache = new FactCache(options.clock)
+  }
+
+  /** The key of this HMAC, expired and revoked ones too, or null. */
+  apiKey(secretHmac: Buffer): Promise<ApiKeyFacts | null> {
+    return this.#cache.read(this.#apiKeys, secretHmac.toString('latin1'), async (asOf) => {
+      const found = await findApiKeyFacts(this.#control, secretHmac)
+      if (found === null) return null
+      const { key } = found
+      this.#keepCompany(found.owner, asOf)
+      if (key.workspace !== null) this.#keepWorkspace(key.workspace, asOf)
+      return { value: key, companyId: key.companyId }
+    })
+  }
+
+  company(id: string): Promise<CompanyFacts | null> {
+    return this.#cache.read(this.#companies, id, async (asOf) => {
+      const found = await findCompanyFacts(this.#control, id)
+      if (found === null) return null
+      this.#keepCompany(found, asOf)
+      return { value: found.company, companyId: id }
+    })
+  }
+
+  workspace(id: string): Promise<WorkspaceFacts | null> {
+    return this.#cache.read(this.#workspaces, id, async (asOf) => {
+      const found = await findWorkspaceFacts(this.#control, id)
+      if (found === null) return null
+      this.#keepCompany(found.owner, asOf)
+      return { value: found.workspace, companyId: found.workspace.companyId }
+    })
+  }
+
+  /** A company's workspaces, oldest first, archived ones too. */
+  async workspacesOf(companyId: string): Promise<readonly WorkspaceFacts[]> {
+    const list = await this.#cache.read(this.#workspaceLists, companyId, async (asOf) => {
+      const value = await listWorkspaceFacts(this.#control, companyId)
+      for (const workspace of value) this.#keepWorkspace(workspace, asOf)
+      return { value, companyId }
+    })
+    return list ?? []
+  }
+
+  project(id: string): Promise<ProjectFacts | null> {
+    return this.#cache.read(this.#projects, id, async () => {
+      const value = await findProjectFacts(this.#control, id)
+      return value && { value, companyId: value.companyId }
+    })
+  }
+
+  /** The key of a company's equality tags. `NOT_FOUND` where there is no such company. */
+  async tagKey(companyId: string): Promise<KeyObject> {
+    const key = await this.#cache.read(this.#tagKeys, companyId, async (asOf) => {
+      const found = await findCompanyFacts(this.#control, companyId)
+      if (found === null) return null
+      this.#cache.keep(this.#companies, companyId, { value: found.company, companyId }, asOf)
+      return { value: this.#secrets.openTagKey(companyId, found.tagKeySealed), companyId }
+    })
+    if (key === null) throw notFound('Company')
+    return key
+  }
+
+  /** A company that memory alone may answer for; undefined: ask. */
+  peekCompany(id: string): CompanyFacts | undefined {
+    return this.#cache.peek(this.#companies, id)
+  }
+
+  peekWorkspace(id: string): WorkspaceFacts | undefined {
+    return this.#cache.peek(this.#workspaces, id)
+  }
+
+  peekProject(id: string): ProjectFacts | undefined {
+    return this.#cache.peek(this.#projects, id)
+  }
+
+  /** What the listener on {@link FACTS_CHANNEL} heard. A payload that isn't understood drops everything. */
+  notified(payload: string): void {
+    const companyId = companyOf(payload)
+    if (companyId === undefined) this.#cache.reset()
+    else if (companyId !== null) this.#cache.changed(companyId)
+  }
+
+  /** The listener (re)connected: whatever happened meanwhile was missed. */
+  reset(): void {
+    this.#cache.reset()
+  }
+
+  #keepCompany({ company, tagKeySealed }: CompanyWithTagKey, asOf: AsOf): void {
+    const companyId = company.id
+    this.#cache.keep(this.#companies, companyId, { value: company, companyId }, asOf)
+    const value = this.#secrets.openTagKey(companyId, tagKeySealed)
+    this.#cache.keep(this.#tagKeys, companyId, { value, companyId }, asOf)
+  }
+
+  #keepWorkspace(workspace: WorkspaceFacts, asOf: AsOf): void {
+    this.#cache.keep(this.#workspaces, workspace.id, { value: workspace, companyId: workspace.companyId }, asOf)
+  }
+}
+
+/** Null for a change that no company owns, undefined for what is no such message. */
+function companyOf(payload: string): string | null | undefined {
+  try {
+    const message: unknown = JSON.parse(payload)
+    if (typeof message !== 'object' || message === null || !('companyId' in message)) return undefined
+    const { companyId } = message
+    return typeof companyId === 'string' || companyId === null ? companyId : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,238 @@
+import type { KeyObject } from 'node:crypto'
+import type { Database } from '../db/database.js'
+import { deadlineAfter, within, type Deadline } from '../kernel/deadline.js'
+import { DomainError } from '../kernel/domain-error.js'
+import type { Region } from '../kernel/region.js'
+import type { RegionRegistry } from '../regions/region-registry.js'
+import type { SubjectKeys } from '../sealing/subject-keys.js'
+import { BatchTransaction, isOutage, isTooLate, OutcomeUnknownError, timeFor } from './batch-transaction.js'
+import type { CommittedBatch, Outcome } from './commit-batch.js'
+import { sealDraft, type EventDraft, type SealedDraft } from './event-draft.js'
+import type { Receipt } from './receipt.js'
+
+/** From taking a request to answering it. */
+export const COMMIT_TIMEOUT_MS = 5_000
+/** One transaction; a single request may be as large as the API admits. */
+const BATCH_EVENTS_MAX = 1_000
+const BATCH_BYTES_MAX = 8 * 1_048_576
+/** While one is on its way to the disk, the next seals and asks for the heads. */
+const BATCHES_IN_FLIGHT_MAX = 2
+/** How long a batch that can't get at its heads keeps the next one back: that one may be for other workspaces. */
+const PREPARATION_MS_MAX = 50
+/** Requests taken and not yet answered, per region and process. */
+export const WAITING_EVENTS_MAX = 20_000
+const WAITING_BYTES_MAX = 128 * 1_048_576
+const RETRY_AFTER_MS = 500
+
+export interface CommitterDeps {
+  readonly registry: Pick<RegionRegistry, 'use'>
+  readonly subjectKeys: SubjectKeys
+  readonly tagKey: (companyId: string) => Promise<KeyObject>
+  /** Told after each commit that recorded something, so that whatever follows the chains need not poll. Never throws. */
+  readonly onCommitted?: (region: Region, chains: readonly { workspaceId: string; companyId: string }[]) => void
+  /** Where an operator wants another bound than {@link WAITING_EVENTS_MAX}. */
+  readonly waitingEventsMax?: number
+}
+
+interface Waiting {
+  readonly drafts: readonly EventDraft[]
+  readonly bytes: number
+  readonly deadline: Deadline
+  readonly settle: (outcome: Outcome) => void
+  readonly fail: (error: unknown) => void
+}
+
+/**
+ * Records events in one region: requests that arrive while others commit are committed together, in one transaction,
+ * which is what lets a chain whose head is a single locked row keep up with many writers. Nothing that matters is kept
+ * in memory: heads and idempotency keys are read under the lock, so any number of processes may do this at once.
+ */
+export class RegionCommitter {
+  readonly #region: Region
+  readonly #deps: CommitterDeps
+  readonly #queue: Waiting[] = []
+  readonly #inFlight = new Set<Promise<void>>()
+  #waitingEvents = 0
+  #waitingBytes = 0
+  #pumpScheduled = false
+  #preparing = false
+  #draining = false
+
+  constructor(region: Region, deps: CommitterDeps) {
+    this.#region = region
+    this.#deps = deps
+  }
+
+  /**
+   * Records the drafts, all of this region, in order, all or none; answers after the commit, a receipt for each.
+   * `IDEMPOTENCY_CONFLICT`: a key of theirs stood for other content. `RATE_LIMITED`: too many are waiting.
+   * `REGION_UNAVAILABLE`: the region did not take them in time; nothing was recorded unless the message says that it
+   * may have been.
+   */
+  record(drafts: readonly EventDraft[]): Promise<readonly Receipt[]> {
+    if (drafts.length === 0) return Promise.resolve([])
+    const refusal = this.#refusal(drafts.length)
+    if (refusal !== null) return Promise.reject(refusal)
+    return new Promise((resolve, reject) => {
+      const bytes = drafts.reduce((sum, draft) => sum + draft.bytes, 0)
+      this.#waitingEvents += drafts.length
+      this.#waitingBytes += bytes
+      const done = (): void => {
+        this.#waitingEvents -= drafts.length
+        this.#waitingBytes -= bytes
+      }
+      this.#queue.push({
+        drafts,
+        bytes,
+        deadline: deadlineAfter(COMMIT_TIMEOUT_MS),
+        settle: (outcome) => {
+          done()
+          if ('receipts' in outcome) resolve(outcome.receipts)
+          else reject(outcome.refusal)
+        },
+        fail: (error) => {
+          done()
+          reject(error)
+        },
+      })
+      this.#schedulePump()
+    })
+  }
+
+  /** Takes nothing more and resolves when everything taken has been answered. */
+  async drain(): Promise<void> {
+    this.#draining = true
+    this.#pump()
+    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight)
+  }
+
+  #refusal(events: number): DomainError | null {
+    if (this.#draining) return this.#unavailable('This server is shutting down; nothing was recorded.')
+    // One request is always let in: it is bounded by itself.
+    const full =
+      this.#waitingEvents > 0 && this.#waitingEvents + events > (this.#deps.waitingEventsMax ?? WAITING_EVENTS_MAX)
+    if (!full && this.#waitingBytes < WAITING_BYTES_MAX) return null
+    return new DomainError('RATE_LIMITED', `Region ${this.#region} has more events waiting than it can record now.`, {
+      details: { retryAfterMs: RETRY_AFTER_MS },
+    })
+  }
+
+  // After the events of this turn of the loop: what arrived in one read of the sockets becomes one batch.
+  #schedulePump(): void {
+    if (this.#pumpScheduled) return
+    this.#pumpScheduled = true
+    setImmediate(() => {
+      this.#pumpScheduled = false
+      this.#pump()
+    })
+  }
+
+  // The next batch begins when the one before sends its COMMIT: it has then gathered all that came in the meantime, and
+  // both the disk and the processor have something to do.
+  #pump(): void {
+    while (this.#inFlight.size < BATCHES_IN_FLIGHT_MAX && !this.#preparing) {
+      const batch = this.#takeBatch()
+      if (batch.length === 0) return
+      this.#preparing = true
+      const onPrepared = (): void => {
+        clearTimeout(patience)
+        if (prepared) return
+        prepared = true
+        this.#preparing = false
+        this.#schedulePump()
+      }
+      let prepared = false
+      const patience = setTimeout(onPrepared, PREPARATION_MS_MAX)
+      const running: Promise<void> = this.#commit(batch, onPrepared).finally(() => {
+        this.#inFlight.delete(running)
+        onPrepared()
+        this.#pump()
+      })
+      this.#inFlight.add(running)
+    }
+  }
+
+  #takeBatch(): Waiting[] {
+    const batch: Waiting[] = []
+    let events = 0
+    let bytes = 0
+    let taken = 0
+    for (const waiting of this.#queue) {
+      events += waiting.drafts.length
+      bytes += waiting.bytes
+      if (batch.length > 0 && (events > BATCH_EVENTS_MAX || bytes > BATCH_BYTES_MAX)) break
+      taken++
+      if (!isTooLate(waiting.deadline)) batch.push(waiting)
+      else waiting.fail(this.#unavailable(`Region ${this.#region} did not answer in time; nothing was recorded.`))
+    }
+    this.#queue.splice(0, taken)
+    return batch
+  }
+
+  /** Answers every request of the batch; never rejects. `onPrepared` is told when nothing is left to do but to commit. */
+  async #commit(batch: readonly Waiting[], onPrepared: () => void): Promise<void> {
+    let committed: CommittedBatch
+    try {
+      committed = await this.#deps.registry.use(this.#region, ({ database }) =>
+        this.#record(database, batch, onPrepared),
+      )
+    } catch (error) {
+      if (batch.length === 1 || this.#concernsAll(error)) {
+        const answer = this.#answerFor(error)
+        for (const waiting of batch) waiting.fail(answer)
+        return
+      }
+      // Something the database refuses is in one of the requests: it must not take the others with it.
+      const middle = batch.length >> 1
+      await this.#commit(batch.slice(0, middle), onPrepared)
+      await this.#commit(batch.slice(middle), onPrepared)
+      return
+    }
+    for (const [index, waiting] of batch.entries()) waiting.settle(committed.outcomes[index]!)
+    if (committed.witnessId !== null)
+      this.#deps.onCommitted?.(this.#region, chainsOf(batch.flatMap((waiting) => waiting.drafts)))
+  }
+
+  async #record(database: Database, batch: readonly Waiting[], onPrepared: () => void): Promise<CommittedBatch> {
+    const deadline = batch.map((waiting) => waiting.deadline).reduce(earlier)
+    const drafts = batch.map((waiting) => waiting.drafts)
+    const requests = await within(timeFor(deadline), this.#seal(database, drafts))
+    return new BatchTransaction(database, requests, deadline, onPrepared).run()
+  }
+
+  async #seal(database: Database, requests: readonly (readonly EventDraft[])[]): Promise<SealedDraft[][]> {
+    const subjects = requests.flatMap((drafts) => drafts.map((draft) => draft.subject))
+    const keys = await this.#deps.subjectKeys.ensure(database, this.#region, this.#deps.tagKey, subjects)
+    let next = 0
+    return requests.map((drafts) => drafts.map((draft) => sealDraft(draft, keys[next++]!)))
+  }
+
+  #concernsAll(error: unknown): boolean {
+    return error instanceof DomainError || error instanceof OutcomeUnknownError || isOutage(error)
+  }
+
+  #answerFor(error: unknown): unknown {
+    if (error instanceof OutcomeUnknownError)
+      return this.#unavailable(
+        `Region ${this.#region} was lost while it committed: the events may have been recorded. Repeating the request with the same idempotency keys is safe.`,
+        error,
+      )
+    if (isOutage(error))
+      return this.#unavailable(`Region ${this.#region} can't record now; nothing was recorded.`, error)
+    return error
+  }
+
+  #unavailable(message: string, cause?: unknown): DomainError {
+    return new DomainError('REGION_UNAVAILABLE', message, {
+      details: { regions: [this.#region] },
+      ...(cause === undefined ? {} : { cause }),
+    })
+  }
+}
+
+/** The chains of the drafts, each once. */
+const chainsOf = (drafts: readonly EventDraft[]): { workspaceId: string; companyId: string }[] => [
+  ...new Map(drafts.map(({ workspaceId, companyId }) => [workspaceId, { workspaceId, companyId }])).values(),
+]
+
+const earlier = (a: Deadline, b: Deadline): Deadline => (b.remainingMs() < a.remainingMs() ? b : a)

@@ -1,0 +1,98 @@
+import DataLoader from 'dataloader'
+import { deadlineAfter } from '../kernel/deadline.js'
+import type { Region } from '../kernel/region.js'
+import { type Disclosure, type DisclosedFields, fieldsOf } from '../ledger/index.js'
+import { type RegionGateway, valueOf } from '../regions/region-gateway.js'
+import { blobKeyId, type BlobName, open } from '../sealing/sealed-blob.js'
+import type { SubjectKeys } from '../sealing/subject-keys.js'
+import type { AuditEvent } from './audit-event.js'
+
+export interface DisclosureReads {
+  readonly gateway: RegionGateway
+  readonly subjectKeys: SubjectKeys
+  readonly regionDeadlineMs: number
+}
+
+/** One sealed part of one event. */
+interface SealedPart {
+  readonly event: AuditEvent
+  readonly blob: BlobName
+}
+
+/** What events disclose: who did it, and what. What was erased is absent. */
+export interface DisclosureLoader {
+  actor(event: AuditEvent): Promise<DisclosedFields['actor']>
+  content(event: AuditEvent): Promise<Omit<DisclosedFields, 'actor'>>
+}
+
+/**
+ * Unseals events, for one request. However many are asked for at once, each region is asked once for the keys that are
+ * not in memory. Both methods reject with `REGION_UNAVAILABLE` where keys are missing and nothing in the region answers.
+ */
+export function createDisclosureLoader(deps: DisclosureReads): DisclosureLoader {
+  const loader = new DataLoader<SealedPart, DisclosedFields, string>((parts) => openParts(deps, parts), {
+    cacheKeyFn: ({ event, blob }) => `${event.id}/${blob}`,
+    maxBatchSize: Infinity,
+  })
+  return {
+    actor: async (event) => (await loader.load({ event, blob: 'identity' })).actor,
+    content: (event) => loader.load({ event, blob: 'content' }),
+  }
+}
+
+const sealedBytes = ({ event, blob }: SealedPart): Buffer | null =>
+  blob === 'identity' ? event.identityBlob : event.contentBlob
+
+async function openParts(deps: DisclosureReads, parts: readonly SealedPart[]): Promise<(DisclosedFields | Error)[]> {
+  const byRegion = Map.groupBy(parts, ({ event }) => event.region)
+  const opened = new Map<SealedPart, DisclosedFields | Error>()
+  await Promise.all(
+    [...byRegion].map(async ([region, own]) => {
+      try {
+        await openPartsOf(deps, region, own, opened)
+      } catch (error) {
+        // One region's failure is no other region's.
+        for (const part of own) opened.set(part, error instanceof Error ? error : new Error(String(error)))
+      }
+    }),
+  )
+  return parts.map((part) => opened.get(part)!)
+}
+
+async function openPartsOf(
+  deps: DisclosureReads,
+  region: Region,
+  parts: readonly SealedPart[],
+  opened: Map<SealedPart, DisclosedFields | Error>,
+): Promise<void> {
+  const sealed = parts.filter((part) => sealedBytes(part) !== null)
+  const companies = [...new Set(sealed.map(({ event }) => event.companyId))]
+  const keyIds = [...new Set(sealed.map((part) => blobKeyId(sealedBytes(part)!)))]
+  const keys =
+    keyIds.length === 0
+      ? new Map<string, never>()
+      : valueOf(
+          await deps.gateway.read(region, companies, deadlineAfter(deps.regionDeadlineMs), (tx) =>
+            deps.subjectKeys.load(tx, region, keyIds),
+          ),
+        )
+  for (const part of parts) {
+    const bytes = sealedBytes(part)
+    const key = bytes === null ? undefined : keys.get(blobKeyId(bytes))
+    // No blob, or a key that was destroyed: there is nothing to disclose any more.
+    opened.set(part, bytes === null || key === undefined ? fieldsOf([]) : openPart(part, bytes, key))
+  }
+}
+
+function openPart(
+  { event, blob }: SealedPart,
+  bytes: Buffer,
+  key: Parameters<typeof open>[0],
+): DisclosedFields | Error {
+  try {
+    const disclosures: Disclosure[] = open(key, { workspaceId: event.workspaceId, eventId: event.id, blob }, bytes)
+    return fieldsOf(disclosures)
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  }
+}

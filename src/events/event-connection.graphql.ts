@@ -1,0 +1,140 @@
+import { Field, Float, Int, ObjectType, registerEnumType } from 'type-graphql'
+import { PageInfoType } from '../graphql/page-info.graphql.js'
+import { RegionEnum } from '../graphql/region.graphql.js'
+import { SafeIntScalar } from '../graphql/scalars.js'
+import type { Region } from '../kernel/region.js'
+import type { AuditEvent } from './audit-event.js'
+import { AuditEventType } from './audit-event.graphql.js'
+import type { EventPage, RegionReport } from './event-page.js'
+
+export const RegionFetchStatusEnum = {
+  OK: 'OK',
+  SERVED_BY_REPLICA: 'SERVED_BY_REPLICA',
+  UNAVAILABLE: 'UNAVAILABLE',
+} as const
+registerEnumType(RegionFetchStatusEnum, {
+  name: 'RegionFetchStatus',
+  description: "How a region's events got into a page.",
+  valuesConfig: {
+    OK: { description: 'From its primary database.' },
+    SERVED_BY_REPLICA: {
+      description: 'From a copy, because the primary did not answer: the newest events may not be there yet.',
+    },
+    UNAVAILABLE: { description: 'Not at all: its events are missing.' },
+  },
+})
+
+@ObjectType('RegionFetch', { simpleResolvers: true, description: 'How one region answered for one page.' })
+export class RegionFetchType {
+  @Field(() => RegionEnum, { description: 'The region whose events were asked for.' })
+  region!: Region
+
+  @Field(() => RegionFetchStatusEnum, { description: 'Whether and from where it answered.' })
+  status!: 'OK' | 'SERVED_BY_REPLICA' | 'UNAVAILABLE'
+
+  @Field(() => RegionEnum, {
+    nullable: true,
+    description: 'The region that really served: another one where a replica stood in. Null where none did.',
+  })
+  servedBy!: Region | null
+
+  @Field(() => Int, { description: 'How many events of this page come from it.' })
+  eventCount!: number
+
+  @Field(() => Float, { description: 'How long it took to answer, or to be given up, in milliseconds.' })
+  latencyMs!: number
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'A stable word for what went wrong: timeout, unreachable, starting, overloaded, not_configured or error. Null where all went well.',
+  })
+  reason!: string | null
+}
+
+@ObjectType('AuditEventEdge', { description: 'An event and its place in a list.' })
+export class AuditEventEdgeType {
+  constructor(
+    readonly event: AuditEvent,
+    readonly page: EventPage,
+  ) {}
+
+  @Field(() => String, {
+    description: 'Names this place, for after and before. Good for this list with this filter only.',
+  })
+  get cursor(): string {
+    return this.page.cursorOf(this.event)
+  }
+
+  @Field(() => AuditEventType, { description: 'The event.' })
+  get node(): AuditEventType {
+    return new AuditEventType(this.event)
+  }
+}
+
+/** The fields that every page of events has. */
+@ObjectType({ description: 'A page of events.' })
+abstract class EventPageType {
+  constructor(readonly page: EventPage) {}
+
+  @Field(() => [AuditEventEdgeType], { description: 'The events of the page with their cursors.' })
+  get edges(): AuditEventEdgeType[] {
+    return this.page.events.map((event) => new AuditEventEdgeType(event, this.page))
+  }
+
+  @Field(() => [AuditEventType], { description: 'The events of the page.' })
+  get nodes(): AuditEventType[] {
+    return this.page.events.map((event) => new AuditEventType(event))
+  }
+
+  @Field(() => PageInfoType, { description: 'Where the page lies in the list.' })
+  get pageInfo(): PageInfoType {
+    const { events, hasNextPage, hasPreviousPage, cursorOf } = this.page
+    const first = events[0]
+    const last = events.at(-1)
+    return {
+      hasNextPage,
+      hasPreviousPage,
+      startCursor: first === undefined ? null : cursorOf(first),
+      endCursor: last === undefined ? null : cursorOf(last),
+    }
+  }
+
+  @Field(() => SafeIntScalar, {
+    nullable: true,
+    description:
+      "Counted only when asked for, exactly up to 10 000; beyond that 10 000, and totalCountIsExact is false. Null where it can't be counted now.",
+  })
+  async totalCount(): Promise<number | null> {
+    return (await this.page.total)?.count ?? null
+  }
+
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'False where there are more than totalCount; null where totalCount is null.',
+  })
+  async totalCountIsExact(): Promise<boolean | null> {
+    return (await this.page.total)?.isExact ?? null
+  }
+}
+
+@ObjectType('AuditEventConnection', { description: 'A page of events that live in one region.' })
+export class AuditEventConnectionType extends EventPageType {
+  @Field(() => RegionFetchType, { description: 'How the region answered for this page.' })
+  get region(): RegionReport {
+    return this.page.regions[0]!
+  }
+}
+
+@ObjectType('GlobalEventConnection', { description: 'A page of events merged from several regions.' })
+export class GlobalEventConnectionType extends EventPageType {
+  @Field(() => Boolean, { description: "False where some region's events are missing from this page." })
+  get complete(): boolean {
+    return this.page.regions.every(({ status }) => status !== 'UNAVAILABLE')
+  }
+
+  @Field(() => [RegionFetchType], { description: 'How each region answered for this page.' })
+  get regions(): readonly RegionReport[] {
+    return this.page.regions
+  }
+}

@@ -1,0 +1,28 @@
+import type { Database } from '../db/database.js'
+import { filterSql, type WorkspaceWindow } from './event-conditions.js'
+import type { EventFilter } from './event-filter.js'
+import type { EventTotal } from './event-page.js'
+
+/** How far totals are counted. */
+export const TOTAL_MAX = 10_000
+
+/** How many events of the global index match, counted up to {@link TOTAL_MAX}. */
+export async function countEvents(
+  control: Database,
+  workspaces: readonly WorkspaceWindow[],
+  filter: EventFilter,
+  timeoutMs: number,
+): Promise<EventTotal> {
+  const { sources, conditions, values, shape } = filterSql(filter, workspaces)
+  const rows = await control.query<{ count: number }>(
+    `select count(*)::int as count from (
+      select 1 from ${sources} cross join lateral (
+        select 1 from event_index where ${conditions} limit ${TOTAL_MAX + 1}
+      ) i limit ${TOTAL_MAX + 1}
+    ) counted`,
+    values,
+    { name: `event_total_${shape}`, timeoutMs },
+  )
+  const count = rows[0]!.count
+  return { count: Math.min(count, TOTAL_MAX), isExact: count <= TOTAL_MAX }
+}

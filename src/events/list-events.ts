@@ -1,0 +1,152 @@
+import { type Reach, reachesWorkspace } from '../auth/permissions.js'
+import type { WorkspaceFacts } from '../directory/facts.js'
+import { DatabaseError } from '../db/database-error.js'
+import type { PageRequest } from '../graphql/page-arguments.js'
+import type { JsonObject } from '../kernel/canonical-json.js'
+import { cursorCodec } from '../kernel/cursor.js'
+import { deadlineAfter } from '../kernel/deadline.js'
+import { notFound } from '../kernel/domain-error.js'
+import { decodeId } from '../kernel/ids.js'
+import type { Region } from '../kernel/region.js'
+import { mergePages } from '../regions/merge-pages.js'
+import type { RegionAnswer } from '../regions/region-gateway.js'
+import type { AuditEvent } from './audit-event.js'
+import type { WorkspaceWindow } from './event-conditions.js'
+import { type EventFilter, type EventFilterInput, filterFingerprint, parseEventFilter } from './event-filter.js'
+import type { EventPage, EventTotal, RegionReport } from './event-page.js'
+import { readEventPage } from './event-page.store.js'
+import type { EventReads } from './event-reads.js'
+import { countEvents } from './event-totals.store.js'
+import { retentionCutoff } from './retention.js'
+
+/** What every list of events is asked with. Ids are those of the API. */
+export interface EventListInput {
+  readonly filter: EventFilterInput | null
+  readonly page: PageRequest
+  /** Count what matches. */
+  readonly withTotal: boolean
+  /** Load the sealed blobs. */
+  readonly withBlobs: boolean
+}
+
+/** A list: which workspaces it is about, in which regions, and what tells its cursors from another list's. */
+interface EventList {
+  readonly workspaces: readonly WorkspaceFacts[]
+  readonly regions: readonly Region[]
+  readonly filter: EventFilter
+  readonly scope: JsonObject
+}
+
+/** Counting must not hold up a page for long. */
+const totalTimeoutMs = 2000
+
+const newestFirst = (a: AuditEvent, b: AuditEvent): number =>
+  b.occurredAt.getTime() - a.occurredAt.getTime() || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0)
+const oldestFirst = (a: AuditEvent, b: AuditEvent): number => newestFirst(b, a)
+
+/**
+ * The filter of a caller, checked, and those of the workspaces it lets through. `NOT_FOUND` for a workspace or project
+ * that is not the caller's, `BAD_USER_INPUT` for what has no meaning.
+ */
+export async function resolveFilter(
+  deps: EventReads,
+  reach: Reach,
+  input: EventFilterInput | null,
+  workspaces: readonly WorkspaceFacts[],
+): Promise<{ filter: EventFilter; workspaces: readonly WorkspaceFacts[] }> {
+  const filter = parseEventFilter(input, await deps.facts.tagKey(reach.companyId))
+  let chosen = workspaces
+  const workspaceId = input?.workspaceId ?? null
+  if (workspaceId !== null) {
+    const uuid = decodeId('workspace', workspaceId, 'filter.workspaceId')
+    if (!reachesWorkspace(reach, uuid)) throw notFound('Workspace')
+    const named = await deps.facts.workspace(uuid)
+    if (named === null || named.companyId !== reach.companyId) throw notFound('Workspace')
+    chosen = chosen.filter(({ id }) => id === uuid)
+  }
+  if (filter.projectId !== null) {
+    const project = await deps.facts.project(filter.projectId)
+    if (project === null || project.companyId !== reach.companyId) throw notFound('Project')
+    if (!reachesWorkspace(reach, project.workspaceId)) throw notFound('Project')
+    chosen = chosen.filter(({ id }) => id === project.workspaceId)
+  }
+  return { filter, workspaces: chosen }
+}
+
+/**
+ * One page of a list of events, newest first. A region that can't answer is told of in `regions`; it fails nothing here.
+ * `BAD_USER_INPUT` for a cursor that is not of this list.
+ */
+export async function listEvents(
+  deps: EventReads,
+  reach: Reach,
+  list: EventList,
+  input: EventListInput,
+): Promise<EventPage> {
+  const { page } = input
+  const now = deps.clock.now()
+  const codec = cursorCodec(deps.cursorKey, {
+    ...list.scope,
+    company: reach.companyId,
+    filter: filterFingerprint(list.filter),
+  })
+  const position = page.cursor === null ? null : codec.decode(page.cursor, page.cursorField)
+  const windowsByRegion = Map.groupBy(list.workspaces, ({ dataRegion }) => dataRegion)
+  const windowsOf = (workspaces: readonly WorkspaceFacts[]): WorkspaceWindow[] =>
+    workspaces.map(({ id, retentionDays }) => ({ id, cutoff: retentionCutoff(retentionDays, now) }))
+  const deadline = deadlineAfter(deps.regionDeadlineMs)
+  const direction = page.direction === 'forward' ? 'older' : 'newer'
+  const total = input.withTotal ? countOrNull(deps, windowsOf(list.workspaces), list.filter) : Promise.resolve(null)
+  const answers = await deps.gateway.readEach(list.regions, [reach.companyId], deadline, async (tx, region) => {
+    const workspaces = windowsOf(windowsByRegion.get(region) ?? [])
+    if (workspaces.length === 0) return []
+    const limit = page.size + 1
+    return readEventPage(tx, region, { ...list, workspaces, direction, position, limit, withBlobs: input.withBlobs })
+  })
+  for (const answer of answers)
+    if (answer.status === 'UNAVAILABLE' && answer.reason === 'error')
+      deps.report(answer.cause, `reading events in ${answer.region}`)
+  const merged = mergePages(
+    answers.map((answer) => {
+      const found = answer.status === 'UNAVAILABLE' ? [] : answer.value
+      return { items: found.slice(0, page.size), more: found.length > page.size }
+    }),
+    direction === 'older' ? newestFirst : oldestFirst,
+    page.size,
+  )
+  const forward = page.direction === 'forward'
+  const events = forward ? merged.items : merged.items.toReversed()
+  return {
+    events,
+    // On the side where the cursor is there is at least the event it was made for.
+    hasNextPage: forward ? merged.more : position !== null,
+    hasPreviousPage: forward ? position !== null : merged.more,
+    cursorOf: ({ occurredAt, id }) => codec.encode({ timeMs: occurredAt.getTime(), uuid: id }),
+    total,
+    regions: answers.map((answer) => reportOf(answer, events)),
+  }
+}
+
+const reportOf = (answer: RegionAnswer<unknown>, events: readonly AuditEvent[]): RegionReport => ({
+  region: answer.region,
+  status: answer.status,
+  servedBy: answer.servedBy,
+  eventCount: events.reduce((count, { region }) => count + (region === answer.region ? 1 : 0), 0),
+  latencyMs: answer.latencyMs,
+  reason: answer.reason,
+})
+
+/** The total of a list, or null where the control database doesn't say it in time. */
+async function countOrNull(
+  deps: EventReads,
+  workspaces: readonly WorkspaceWindow[],
+  filter: EventFilter,
+): Promise<EventTotal | null> {
+  if (workspaces.length === 0) return { count: 0, isExact: true }
+  try {
+    return await countEvents(deps.control, workspaces, filter, Math.min(totalTimeoutMs, deps.regionDeadlineMs))
+  } catch (error) {
+    if (!(error instanceof DatabaseError && error.unavailable)) deps.report(error, 'counting events')
+    return null
+  }
+}

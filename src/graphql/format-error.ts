@@ -1,0 +1,87 @@
+import { GraphQLError, type GraphQLFormattedError, Kind, type TypeNode } from 'graphql'
+import { DomainError, type InputFault } from '../kernel/domain-error.js'
+
+/** What the server's own checks of a request say, before anything is executed. Their messages are about the query. */
+const requestErrorCodes = new Set([
+  'GRAPHQL_PARSE_FAILED',
+  'GRAPHQL_VALIDATION_FAILED',
+  'BAD_USER_INPUT',
+  'BAD_REQUEST',
+  'OPERATION_RESOLUTION_FAILURE',
+  'PERSISTED_QUERY_NOT_SUPPORTED',
+])
+const didYouMean = / Did you mean .*\?$/s
+
+/** The `DomainError` that an error of GraphQL was made from, or null. */
+export function domainErrorOf(error: unknown): DomainError | null {
+  for (let at: unknown = error; at instanceof Error;) {
+    if (at instanceof DomainError) return at
+    at = at instanceof GraphQLError ? at.originalError : undefined
+  }
+  return null
+}
+
+/** True for what a client may be told in GraphQL's own words: its request was wrong. */
+const isRequestError = (error: unknown, code: unknown): boolean =>
+  typeof code === 'string' && requestErrorCodes.has(code) && error instanceof GraphQLError && error.path === undefined
+
+/** True for an error that is our fault: it is logged, and answered with nothing but a request id. */
+export function isInternalError(error: GraphQLError): boolean {
+  return domainErrorOf(error) === null && !isRequestError(error, error.extensions['code'])
+}
+
+function isInputType(type: TypeNode): boolean {
+  if (type.kind !== Kind.NAMED_TYPE) return isInputType(type.type)
+  return type.name.value.endsWith('Input')
+}
+
+const coercionFault =
+  /^Variable "\$(?<variable>\w+)" got invalid value [\s\S]*?(?: at "(?<path>[^"]*)")?; (?<reason>[^;]*)$/
+
+/**
+ * What is wrong with a variable, by field, or null for another error. GraphQL's own message quotes the value, which may
+ * be long and personal; this one doesn't. Inside an input object the path is relative to it: `events[3].occurredAt`.
+ */
+function faultOfVariable(error: GraphQLError): InputFault | null {
+  const found = coercionFault.exec(error.message)?.groups
+  const definition = error.nodes?.[0]
+  if (found === undefined || definition?.kind !== Kind.VARIABLE_DEFINITION) return null
+  const { variable, path, reason } = found
+  const full = path ?? variable!
+  const relative = isInputType(definition.type) ? full.replace(/^\w+\.?/, '') : full
+  return { field: relative === '' ? full : relative, message: reason! }
+}
+
+/**
+ * The one place where errors become answers. A `DomainError` is told as it is; so is what is wrong with the request
+ * itself; anything else is `INTERNAL_SERVER_ERROR` with the id under which it was logged. `hideSchema` takes away the
+ * hints by which names can be guessed.
+ */
+export function createErrorFormatter(options: {
+  readonly hideSchema: boolean
+  readonly requestIdOf: (error: unknown) => string | undefined
+}): (formatted: GraphQLFormattedError, error: unknown) => GraphQLFormattedError {
+  const clean = (message: string) => (options.hideSchema ? message.replace(didYouMean, '') : message)
+  return (formatted, error) => {
+    const { locations, path } = formatted
+    const where = { ...(locations === undefined ? {} : { locations }), ...(path === undefined ? {} : { path }) }
+    const domainError = domainErrorOf(error)
+    if (domainError !== null) {
+      const { code, message, details } = domainError
+      return { message, ...where, extensions: { code, ...details } }
+    }
+    const code = formatted.extensions?.['code']
+    if (isRequestError(error, code)) {
+      const fault = code === 'BAD_USER_INPUT' ? faultOfVariable(error as GraphQLError) : null
+      if (fault === null) return { message: clean(formatted.message), ...where, extensions: { code } }
+      const message = clean(fault.message)
+      const faults = [{ field: fault.field, message }]
+      return { message: `${fault.field}: ${message}`, ...where, extensions: { code, field: fault.field, faults } }
+    }
+    return {
+      message: 'Something went wrong on our side.',
+      ...where,
+      extensions: { code: 'INTERNAL_SERVER_ERROR', requestId: options.requestIdOf(error) ?? null },
+    }
+  }
+}

@@ -1,0 +1,19 @@
+import { Field, ObjectType } from 'type-graphql'
+
+@ObjectType('PageInfo', {
+  simpleResolvers: true,
+  description: 'Where a page lies in its list, as the Relay connection specification has it.',
+})
+export class PageInfoType {
+  @Field(() => Boolean, { description: 'There are items after this page.' })
+  hasNextPage!: boolean
+
+  @Field(() => Boolean, { description: 'There are items before this page.' })
+  hasPreviousPage!: boolean
+
+  @Field(() => String, { nullable: true, description: 'The cursor of the first item; null on an empty page.' })
+  startCursor!: string | null
+
+  @Field(() => String, { nullable: true, description: 'The cursor of the last item; null on an empty page.' })
+  endCursor!: string | null
+}

@@ -1,0 +1,12 @@
+export { createHyreLogClient, type HyreLogClient } from './client.js'
+export { HyreLogError, type HyreLogErrorDetails, type HyreLogFault } from './hyrelog-error.js'
+export type { IterateGlobalEventsOptions, RegionReport } from './iterate-global-events.js'
+export type { RequestOptions, TransportOptions } from './transport.js'
+export type {
+  AuditEventFieldsFragment as AuditEvent,
+  EventFilter,
+  IngestEventInput,
+  IngestStatus,
+  ReceiptFieldsFragment as IngestReceipt,
+  Region,
+} from './generated/sdk.js'

@@ -1,0 +1,80 @@
+import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql'
+import type { Operation } from '../auth/permission-table.js'
+import { admitSomebody, findReaches, reachesWorkspace } from '../auth/permissions.js'
+import type { Viewer } from '../auth/viewer.js'
+import { AuditEventType } from '../events/audit-event.graphql.js'
+import type { EventReads } from '../events/event-reads.js'
+import { getEvent } from '../events/get-event.js'
+import type { GraphqlContext } from '../graphql/context.js'
+import { NodeType } from '../graphql/node.graphql.js'
+import { badInput } from '../kernel/domain-error.js'
+import { parseGlobalId } from '../kernel/ids.js'
+import { getAccount } from '../members/get-account.js'
+import { ApiKeyType } from '../workspaces/api-key.graphql.js'
+import { CompanyType } from '../workspaces/company.graphql.js'
+import { getCompany } from '../workspaces/get-company.js'
+import { getWorkspace } from '../workspaces/get-workspace.js'
+import { ProjectType } from '../workspaces/project.graphql.js'
+import { UserType } from '../workspaces/user.graphql.js'
+import { WorkspaceType } from '../workspaces/workspace.graphql.js'
+
+@Resolver()
+export class NodeResolver {
+  constructor(private readonly reads: EventReads) {}
+
+  @Query(() => NodeType, {
+    nullable: true,
+    description: "Any object the caller may see; null where it does not exist or is not the caller's.",
+  })
+  async node(
+    @Arg('id', () => ID, { description: 'Its global id.' }) id: string,
+    @Ctx() context: GraphqlContext,
+  ): Promise<NodeType | null> {
+    const { loaders, viewer } = context
+    admitSomebody(viewer, 'node')
+    const parsed = parseGlobalId(id)
+    if (parsed === null) throw badInput('id', 'is not a global id.')
+    switch (parsed.kind) {
+      case 'event': {
+        const event = await getEvent(this.reads, viewer, id)
+        return event === null ? null : new AuditEventType(event)
+      }
+      case 'company': {
+        const company = await getCompany(this.reads, viewer, id)
+        return company === null ? null : new CompanyType(company)
+      }
+      case 'workspace': {
+        const workspace = await getWorkspace(this.reads, viewer, id)
+        return workspace === null ? null : new WorkspaceType(workspace)
+      }
+      case 'project': {
+        const project = await loaders.project.load(parsed.uuid)
+        return project !== null && (await this.#reaches(viewer, 'node', project)) ? new ProjectType(project) : null
+      }
+      case 'apiKey': {
+        const found = await loaders.apiKey.load(parsed.uuid)
+        return found !== null && (await this.#reaches(viewer, viewer.kind === 'apiKey' ? 'node' : 'apiKeys', found))
+          ? new ApiKeyType(found)
+          : null
+      }
+      case 'user': {
+        const account = await getAccount(this.reads, viewer, parsed.uuid)
+        return account === null ? null : new UserType(account)
+      }
+      case 'invitation':
+      case 'adminEvent':
+        // Shown in their lists only.
+        return null
+    }
+  }
+
+  /** Whether the caller may be shown a thing of a workspace, or of a whole company. */
+  async #reaches(
+    viewer: Viewer,
+    operation: Operation,
+    thing: { readonly companyId: string; readonly workspaceId: string | null },
+  ): Promise<boolean> {
+    const reaches = await findReaches(this.reads, viewer, operation, thing.companyId)
+    return reaches.some((reach) => reach.companyId === thing.companyId && reachesWorkspace(reach, thing.workspaceId))
+  }
+}

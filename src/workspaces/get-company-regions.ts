@@ -1,0 +1,56 @@
+import { findReach } from '../auth/permissions.js'
+import type { Viewer } from '../auth/viewer.js'
+import type { ControlFacts } from '../directory/control-facts.js'
+import { DatabaseError } from '../db/database-error.js'
+import { DeadlineExceeded, within } from '../kernel/deadline.js'
+import { decodeId } from '../kernel/ids.js'
+import type { Region } from '../kernel/region.js'
+import type { RegionRegistry } from '../regions/region-registry.js'
+
+/** One region of a company, asked just now. */
+export interface RegionProbe {
+  readonly region: Region
+  readonly healthy: boolean
+  /** Null where it did not answer. */
+  readonly latencyMs: number | null
+  /** Null where the region is not configured. */
+  readonly coldStorage: { readonly provider: 'LOCAL' | 'AWS' | 'AZURE' | 'GCP'; readonly bucket: string } | null
+}
+
+const probeTimeoutMs = 1000
+
+/**
+ * The regions of the caller's company, each asked whether it answers; null where `companyId` names another company. Takes
+ * a second at most. Throws UNAUTHENTICATED, BAD_USER_INPUT (not a company id).
+ */
+export async function getCompanyRegions(
+  deps: { readonly registry: RegionRegistry; readonly facts: ControlFacts },
+  viewer: Viewer,
+  companyId: string | null,
+): Promise<{ primary: RegionProbe; replicas: RegionProbe[] } | null> {
+  const uuid = companyId === null ? null : decodeId('company', companyId, 'companyId')
+  const reach = await findReach(deps, viewer, 'companyRegions', uuid)
+  if (reach === null) return null
+  const { company } = reach
+  const [primary, ...replicas] = await Promise.all(
+    [company.dataRegion, ...company.replicateTo].map((region) => probeRegion(deps.registry, region)),
+  )
+  return { primary: primary!, replicas }
+}
+
+async function probeRegion(registry: RegionRegistry, region: Region): Promise<RegionProbe> {
+  const coldStorage = registry.find(region)?.coldStorage ?? null
+  if (coldStorage === null) return { region, healthy: false, latencyMs: null, coldStorage }
+  const startedMs = performance.now()
+  try {
+    await within(
+      probeTimeoutMs,
+      registry.use(region, ({ database }) => database.query('select 1', [], { timeoutMs: probeTimeoutMs })),
+    )
+    return { region, healthy: true, latencyMs: Math.round((performance.now() - startedMs) * 100) / 100, coldStorage }
+  } catch (error) {
+    if (error instanceof DatabaseError || error instanceof DeadlineExceeded)
+      return { region, healthy: false, latencyMs: null, coldStorage }
+    throw error
+  }
+}
