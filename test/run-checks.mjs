@@ -37,6 +37,7 @@ function figures() {
   }
 }
 
+/** @type {readonly (readonly [string, () => boolean])[]} */
 const checks = [
   ['format', script('format:check')],
   ['lint', script('lint')],
@@ -48,7 +49,8 @@ const checks = [
   ['tests', tests],
 ]
 const failed = []
-for (const [name, check] of only.length > 0 ? checks.slice(-1) : checks) {
+const chosen = only.length > 0 ? checks.slice(-1) : checks
+for (const [name, check] of chosen) {
   say(`\n== ${name}`)
   // All of them, though one fails: whoever waits for the answer wants the whole of it.
   if (!check()) failed.push(name)

@@ -15,7 +15,6 @@ import {
 } from './workspace.loader.js'
 
 export type { DirectoryLoaderDeps } from './entity-batch.js'
-export type { ProjectRecord } from './project.loader.js'
 
 /** The look-ups of one request, by UUID. What the caller's companies don't own is null, or an empty list. */
 export interface DirectoryLoaders {

@@ -35,6 +35,7 @@ export function idempotencyExpiryJob(deps: IdempotencyExpiryDeps): Job {
         try {
           await deps.registry.use(region, (handle) => expireIn(handle, companies, before, signal))
         } catch (error) {
+          signal.throwIfAborted()
           failures.push(error)
         }
       }

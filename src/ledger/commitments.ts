@@ -31,15 +31,20 @@ export function matchCommitments(
 ): Commitments {
   const { disclosures, tombstones } = event
   // With nothing erased the digests found are, put in order, those of the body, character by character.
-  if (tombstones.length === 0 && isWritten(disclosures.map(digestOf), body.digestsText) && differ(disclosures))
-    return nothing
+  if (tombstones.length === 0 && isWritten(disclosures, body.digestsText) && differ(disclosures)) return nothing
   return matchOneByOne(event, body, workspace, pending)
 }
 
-/** Whether these digests, sorted and quoted, make up the text. */
-function isWritten(digests: (string | null)[], text: string): boolean {
-  if (text.length !== Math.max(0, digests.length * QUOTED_LENGTH - 1)) return false
-  return digests.sort().every((digest, i) => digest !== null && text.startsWith(digest, i * QUOTED_LENGTH + 1))
+/** Whether the digests of these disclosures, sorted and quoted, make up the text. */
+function isWritten(disclosures: readonly Disclosure[], text: string): boolean {
+  if (text.length !== Math.max(0, disclosures.length * QUOTED_LENGTH - 1)) return false
+  const digests: string[] = []
+  for (const disclosure of disclosures) {
+    const digest = digestOf(disclosure)
+    if (digest === null) return false
+    digests.push(digest)
+  }
+  return digests.sort().every((digest, i) => text.startsWith(digest, i * QUOTED_LENGTH + 1))
 }
 
 /** Of a digest in base64 with quotes and comma. */

@@ -76,6 +76,24 @@ export async function openBenchWorld(quick: boolean): Promise<BenchWorld> {
   // As root, the servers run as somebody else.
   await chmod(dataDir, 0o711)
   const service = await startService(dataDir, await freePort())
+  const close = async (): Promise<void> => {
+    await service.stop()
+    await rm(dataDir, { recursive: true, force: true })
+  }
+  try {
+    return await furnish(quick, dataDir, `${service.origin}/graphql`, close)
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function furnish(
+  quick: boolean,
+  dataDir: string,
+  endpoint: string,
+  close: () => Promise<void>,
+): Promise<BenchWorld> {
   const company = await makeCompany(dataDir)
   const secrets = await readJson<SecretsFile>(join(dataDir, 'secrets.json'))
   const ports = new Map<string, string>()
@@ -87,7 +105,7 @@ export async function openBenchWorld(quick: boolean): Promise<BenchWorld> {
     `postgres://${user}:${encodeURIComponent(password)}@127.0.0.1:${ports.get(server)}/hyrelog`
   const world: BenchWorld = {
     quick,
-    endpoint: `${service.origin}/graphql`,
+    endpoint,
     ...company,
     databaseUrl: (server) => urlOf(server, 'hyrelog_service', secrets.passwords[server].service),
     async sql(server, text, values = []) {
@@ -99,10 +117,7 @@ export async function openBenchWorld(quick: boolean): Promise<BenchWorld> {
         await client.end()
       }
     },
-    async close() {
-      await service.stop()
-      await rm(dataDir, { recursive: true, force: true })
-    },
+    close,
   }
   await world.sql('EU', bareTableSql)
   return world

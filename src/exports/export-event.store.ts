@@ -1,0 +1,103 @@
+import type { Transaction } from '../db/database.js'
+
+/** An event as it is stored, with what an export writes of it. */
+export interface StoredEvent {
+  readonly id: string
+  readonly sequence: number
+  readonly term: number
+  readonly projectId: string | null
+  readonly body: Buffer
+  readonly prevHash: Buffer
+  readonly hash: Buffer
+  readonly occurredAt: Date
+  readonly receivedAt: Date
+  readonly action: string
+  readonly category: string
+  readonly targetType: string | null
+  readonly erasedAt: Date | null
+  readonly identityBlob: Buffer | null
+  readonly contentBlob: Buffer | null
+}
+
+interface EventRow {
+  readonly id: string
+  readonly sequence: string
+  readonly term: number
+  readonly project_id: string | null
+  readonly body: Buffer
+  readonly prev_hash: Buffer
+  readonly hash: Buffer
+  readonly occurred_at: Date
+  readonly received_at: Date
+  readonly action: string
+  readonly category: string
+  readonly target_type: string | null
+  readonly erased_at: Date | null
+  readonly identity_blob: Buffer | null
+  readonly content_blob: Buffer | null
+}
+
+/** Events of a chain from one sequence to another, both included. */
+export async function readEvents(
+  tx: Transaction,
+  workspaceId: string,
+  from: number,
+  to: number,
+): Promise<StoredEvent[]> {
+  const rows = await tx.query<EventRow>(
+    `select id, sequence, term, project_id, body, prev_hash, hash, occurred_at, received_at, action, category,
+       target_type, erased_at, identity_blob, content_blob
+     from event where workspace_id = $1 and sequence between $2 and $3 order by sequence`,
+    [workspaceId, from, to],
+    'export_events',
+  )
+  return rows.map((row) => ({
+    id: row.id,
+    sequence: Number(row.sequence),
+    term: row.term,
+    projectId: row.project_id,
+    body: row.body,
+    prevHash: row.prev_hash,
+    hash: row.hash,
+    occurredAt: row.occurred_at,
+    receivedAt: row.received_at,
+    action: row.action,
+    category: row.category,
+    targetType: row.target_type,
+    erasedAt: row.erased_at,
+    identityBlob: row.identity_blob,
+    contentBlob: row.content_blob,
+  }))
+}
+
+/** The events of one look at a chain for a time: there is no index by it, and a transaction must stay short. */
+const WINDOW_EVENTS = 50_000
+
+/**
+ * The first (or last) sequence up to `size` whose event was received in [from, to); null where none was. Looks at a
+ * window of the chain at a time, each in a transaction of its own, which `within` makes.
+ */
+export async function findReceived(
+  within: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>,
+  workspaceId: string,
+  { from, to, size, which }: { from: Date | null; to: Date | null; size: number; which: 'first' | 'last' },
+): Promise<number | null> {
+  const aggregate = which === 'first' ? 'min' : 'max'
+  for (let done = 0; done < size; done += WINDOW_EVENTS) {
+    const [low, high] =
+      which === 'first'
+        ? [done + 1, Math.min(done + WINDOW_EVENTS, size)]
+        : [Math.max(1, size - done - WINDOW_EVENTS + 1), size - done]
+    const [row] = await within((tx) =>
+      tx.query<{ found: string | null }>(
+        `select ${aggregate}(sequence) as found from event
+         where workspace_id = $1 and sequence between $2 and $3
+           and ($4::timestamptz is null or received_at >= $4) and ($5::timestamptz is null or received_at < $5)`,
+        [workspaceId, low, high, from, to],
+        `export_${which}_received`,
+      ),
+    )
+    if (row?.found != null) return Number(row.found)
+  }
+  return null
+}
