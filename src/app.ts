@@ -16,20 +16,33 @@ import { ControlFacts, FACTS_CHANNEL } from './directory/control-facts.js'
 import { createDirectoryLoaders } from './directory/directory-loaders.js'
 import { controlEntities } from './directory/entities.js'
 import { Committers } from './events/committers.js'
-import { idempotencyExpiryJob } from './events/idempotency-expiry.job.js'
 import { Indexer } from './events/indexer.js'
-import { Scheduler } from './jobs/scheduler.js'
+import { ExportRunner } from './exports/export-runner.js'
+import { openDownload } from './exports/open-download.js'
+import { noteSigners } from './exports/note-signers.js'
+import type { LeaseTimes } from './jobs/job-runner.js'
+import type { Scheduler } from './jobs/scheduler.js'
 import { type Clock, systemClock } from './kernel/clock.js'
-import { sessionExpiryJob } from './members/session-expiry.job.js'
 import { deriveCursorKey } from './kernel/cursor.js'
+import { isRegion, regions } from './kernel/region.js'
 import { RegionGateway } from './regions/region-gateway.js'
+import { RegionHealth } from './regions/region-health.js'
 import { RegionRegistry } from './regions/region-registry.js'
+import { REGION_STATE_CHANNEL } from './regions/region-state.js'
 import { ControlSecrets } from './sealing/control-secrets.js'
 import { derivedKey } from './sealing/secret-box.js'
 import { DirectoryKeyVault } from './sealing/key-vault.js'
 import { SubjectKeys } from './sealing/subject-keys.js'
 import { buildSchema } from './server/build-schema.js'
+import { ChainAlarms } from './verification/chain-alarms.js'
+import { VerificationSlots } from './verification/verification-slots.js'
+import type { VerifyChainDeps } from './verification/verify-chain.js'
 import { createHttpServer } from './server/http-server.js'
+import { makeScheduler } from './make-scheduler.js'
+import { loadRegionSettings } from './regions/region-data-store.store.js'
+import { ERASURE_CHANNEL } from './gdpr/erasure-work.store.js'
+import type { ErasureDeps } from './gdpr/erasure-deps.js'
+import { createMetrics, type Metrics } from './server/metrics.js'
 
 /** The settings that the app itself needs; starting databases is done before. */
 export type AppConfig = Omit<Config, 'databases' | 'dataDir' | 'seedDemo' | 'production'>
@@ -38,12 +51,18 @@ export interface AppOptions {
   readonly config: AppConfig
   /** The control database, as the service's role. Migrated already. */
   readonly controlUrl: string
+  /** As the owner of its tables, who can have what was erased written over; where it is known. */
+  readonly controlOwnerUrl?: string
   readonly clock?: Clock
   readonly log?: Logger
   /** Connections per region database. */
   readonly poolMax?: number
   /** How often all chains are looked through for what no commit announced. */
   readonly checkpointSweepMs?: number
+  /** How long a job's run is its process's own without another word, and how often the word is given. */
+  readonly jobLeaseTimes?: LeaseTimes
+  /** After how long a silent process's export is taken over. */
+  readonly exportLeaseMs?: number
 }
 
 /** The running service: everything wired, nothing global. */
@@ -58,6 +77,13 @@ export interface App {
   readonly committers: Committers
   readonly indexer: Indexer
   readonly checkpointer: Checkpointer
+  /** What verifying chains takes. */
+  readonly verification: VerifyChainDeps
+  readonly scheduler: Scheduler
+  /** What carrying out requests of data subjects takes. */
+  readonly erasure: ErasureDeps
+  /** How the regions are. */
+  readonly health: RegionHealth
   readonly clock: Clock
   /** Begins to serve; answers the address. */
   listen(): Promise<string>
@@ -71,8 +97,8 @@ const databaseCloseTimeoutMs = 5000
 
 export const createLogger = (level: Config['logLevel']): Logger => pino({ name: 'hyrelog', level, base: null })
 
-/** What runs behind the server, made and not yet started. */
-async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
+/** The databases, what is known of them, and the keys. */
+async function openStores(options: AppOptions, clock: Clock, log: Logger) {
   const { config, controlUrl } = options
   const control = Database.open({ name: 'CONTROL', url: controlUrl, entities: controlEntities })
   const secrets = new ControlSecrets(config.controlMasterKey)
@@ -84,12 +110,11 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     ...(options.poolMax === undefined ? {} : { poolMax: options.poolMax }),
   })
   const facts = new ControlFacts({ control, secrets, clock })
-  const factsListener = new NotificationListener(controlUrl, [FACTS_CHANNEL], {
-    onNotification: (_, payload) => {
-      facts.notified(payload)
-      checkpointer.notified(payload)
-    },
-    onReset: () => facts.reset(),
+  const gateway = new RegionGateway(registry)
+  const health = new RegionHealth({
+    control,
+    onChecked: ({ region, answers, reason }) => gateway.heard(region, answers ? null : reason),
+    onFailure: (err) => log.warn({ err }, 'the states of the regions could not be read'),
   })
   const usage = new ApiKeyUsage({
     control,
@@ -97,6 +122,18 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
   })
   const vault = new DirectoryKeyVault({ directory: config.keyVaultDir, masterKeys: config.regionMasterKeys, clock })
   const subjectKeys = new SubjectKeys({ vault, clock })
+  return { control, secrets, registry, facts, gateway, health, usage, vault, subjectKeys }
+}
+
+type Stores = Awaited<ReturnType<typeof openStores>>
+
+/** What records events, and what follows the chains as they grow. */
+function makeRecording(
+  { control, registry, facts, subjectKeys }: Stores,
+  options: AppOptions,
+  { clock, log, onBatch }: { clock: Clock; log: Logger; onBatch: Metrics['committed'] },
+) {
+  const { config } = options
   const indexer = new Indexer({
     registry,
     control,
@@ -106,7 +143,8 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     registry,
     subjectKeys,
     tagKey: (companyId) => facts.tagKey(companyId),
-    onCommitted: (region, chains) => {
+    onCommitted: (region, chains, batch) => {
+      onBatch(region, batch)
       indexer.nudge(region)
       checkpointer.nudge(region, chains)
     },
@@ -127,28 +165,108 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     log,
     ...(options.checkpointSweepMs === undefined ? {} : { sweepMs: options.checkpointSweepMs }),
   })
-  const scheduler = createScheduler({ registry, control, clock, log })
-  return {
-    control,
-    secrets,
-    registry,
-    facts,
-    factsListener,
-    usage,
-    subjectKeys,
-    indexer,
-    committers,
-    checkpointer,
-    scheduler,
+  return { indexer, committers, signingKeys, checkpointer }
+}
+
+/** What runs behind the server, made and not yet started. */
+async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
+  const { config, controlUrl } = options
+  const stores = await openStores(options, clock, log)
+  const { control, registry, facts, health, vault, subjectKeys } = stores
+  const recording = makeRecording(stores, options, {
+    clock,
+    log,
+    onBatch: (region, batch) => metrics.committed(region, batch),
+  })
+  const { indexer, signingKeys, checkpointer } = recording
+  const forgetKeys = (region: string): void => {
+    if (!isRegion(region)) return
+    vault.forget(region)
+    subjectKeys.forget(region)
+    exports.clean()
   }
+  const factsListener = new NotificationListener(controlUrl, [FACTS_CHANNEL, REGION_STATE_CHANNEL, ERASURE_CHANNEL], {
+    onNotification: (channel, payload) => {
+      if (channel === REGION_STATE_CHANNEL) return health.notified(payload)
+      if (channel === ERASURE_CHANNEL) return forgetKeys(payload)
+      facts.notified(payload)
+      checkpointer.notified(payload)
+      return undefined
+    },
+    onReset: () => {
+      for (const region of regions) forgetKeys(region)
+      facts.reset()
+      health.reset()
+    },
+  })
+  const exports = new ExportRunner({
+    registry,
+    control,
+    facts,
+    subjectKeys,
+    checkpointer,
+    clock,
+    log,
+    exportsDir: config.exportsDir,
+    signersOf: ({ region }, note) => noteSigners(signingKeys, region, note),
+    ...(options.exportLeaseMs === undefined ? {} : { leaseMs: options.exportLeaseMs }),
+  })
+  const verification: VerifyChainDeps = {
+    registry,
+    control,
+    facts,
+    keys: signingKeys,
+    newSubjectKeys: () => new SubjectKeys({ vault, clock }),
+    tagKey: (companyId) => facts.tagKey(companyId),
+    alarms: new ChainAlarms(log, clock),
+    slots: new VerificationSlots(),
+  }
+  const metrics: Metrics = createMetrics({
+    regions: () => registry.list().map(({ region }) => region),
+    stateOf: (region) => health.of(region),
+    indexPendingOf: (region) => indexer.pendingOf(region),
+    checkpointAlarms: () => checkpointer.alarms.counts,
+    verificationFailures: () => verification.alarms.counts,
+  })
+  const erasure = makeErasure(stores, recording, options, { clock, log })
+  const scheduler = makeScheduler(options, { registry, control, verification, erasure, clock, log, metrics })
+  return { ...stores, ...recording, factsListener, metrics, exports, verification, erasure, scheduler }
 }
 
 type Services = Awaited<ReturnType<typeof makeServices>>
 
+function makeErasure(
+  { control, registry, facts, secrets, subjectKeys, vault }: Stores,
+  { indexer, checkpointer }: ReturnType<typeof makeRecording>,
+  { config, controlOwnerUrl }: AppOptions,
+  { clock, log }: { clock: Clock; log: Logger },
+): ErasureDeps {
+  return {
+    control,
+    registry,
+    facts,
+    secrets,
+    subjectKeys,
+    vault,
+    clock,
+    log,
+    exportsDir: config.exportsDir,
+    onCommitted: (region, chains) => {
+      indexer.nudge(region)
+      checkpointer.nudge(region, chains)
+    },
+    ownerUrl: async (database) =>
+      database === 'CONTROL'
+        ? (controlOwnerUrl ?? null)
+        : ((await loadRegionSettings(control, secrets)).get(database)?.ownerUrl ?? null),
+  }
+}
+
+const exportLinkKey = ({ apiKeyPepper }: AppConfig) => derivedKey(apiKeyPepper, 'hyrelog export links')
+
 /** The schema over the services. */
 function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Logger): GraphQLSchema {
-  const { control, secrets, registry, facts, subjectKeys, committers } = services
-  const gateway = new RegionGateway(registry)
+  const { control, secrets, registry, facts, subjectKeys, committers, gateway, health, scheduler } = services
   return buildSchema({
     reads: {
       facts,
@@ -161,7 +279,18 @@ function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Lo
     },
     disclosures: { gateway, subjectKeys, regionDeadlineMs: config.regionDeadlineMs },
     ingest: { facts, committers, clock },
-    registry,
+    exports: {
+      facts,
+      control,
+      clock,
+      regionDeadlineMs: config.regionDeadlineMs,
+      linkKey: exportLinkKey(config),
+      onRequested: () => services.exports.nudge(),
+    },
+    verification: services.verification,
+    companyRegions: { registry, facts, health, gateway },
+    jobs: { scheduler, control, registry, clock },
+    gdpr: { control, registry, facts, secrets, subjectKeys, clock, cursorKey: deriveCursorKey(config.apiKeyPepper) },
     dashboard: { control, facts, secrets, pepper: config.apiKeyPepper, clock },
     signIn: { control, clock, secrets, attemptKey: derivedKey(config.apiKeyPepper, 'hyrelog sign-in attempts') },
   })
@@ -184,14 +313,24 @@ function makeServer(
     },
     loadersFor: (viewer) => createDirectoryLoaders({ control, facts, companies: visibleCompanies(viewer) }),
     isReady,
+    metrics: services.metrics,
     publishedKeys: () => publishedKeys(control, config.logName),
+    openDownload: (link) =>
+      openDownload({ control, clock, linkKey: exportLinkKey(config), exportsDir: config.exportsDir }, link),
   })
 }
 
 async function stopServices(services: Services, log: Logger): Promise<void> {
   const { control, registry, factsListener, usage, indexer, committers, checkpointer, scheduler } = services
   await committers.drain()
-  await Promise.all([scheduler.stop(), indexer.stop(), checkpointer.stop(), factsListener.stop()])
+  await Promise.all([
+    services.exports.stop(),
+    scheduler.stop(),
+    indexer.stop(),
+    checkpointer.stop(),
+    factsListener.stop(),
+  ])
+  await Promise.all([services.gateway.stop(), services.health.stop()])
   await usage.stop().catch((err: unknown) => log.warn({ err }, 'the use of API keys could not be noted'))
   await Promise.all([registry.close(databaseCloseTimeoutMs), control.close(databaseCloseTimeoutMs)])
 }
@@ -219,25 +358,12 @@ export async function createApp(options: AppOptions): Promise<App> {
     log,
     clock,
     async listen() {
-      const { factsListener, usage, indexer, checkpointer, scheduler } = services
-      for (const service of [factsListener, usage, indexer, checkpointer, scheduler]) service.start()
+      const { factsListener, usage, indexer, checkpointer, scheduler, exports } = services
+      for (const service of [factsListener, usage, indexer, checkpointer, scheduler, exports]) service.start()
       const url = await fastify.listen({ host: config.host, port: config.port })
       ready = true
       return url
     },
     close: () => (closing ??= close()),
   }
-}
-
-function createScheduler(deps: { registry: RegionRegistry; control: Database; clock: Clock; log: Logger }): Scheduler {
-  const { registry, control, clock, log } = deps
-  const companyIds = async () =>
-    (await control.query<{ id: string }>('select id from company', [], { name: 'company_ids' })).map(({ id }) => id)
-  return new Scheduler(
-    [sessionExpiryJob({ control, clock }), idempotencyExpiryJob({ registry, clock, companyIds })],
-    ({ job, outcome, durationMs, error }) => {
-      if (outcome === 'failed') log.error({ job, durationMs, err: error }, 'a job failed')
-      else log.info({ job, durationMs, outcome }, 'job')
-    },
-  )
 }

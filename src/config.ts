@@ -41,6 +41,8 @@ export interface Config {
   readonly requireStaffTotp: boolean
   readonly regionDeadlineMs: number
   readonly bodyLimitBytes: number
+  /** Schedules of jobs other than their own, by the job's name. */
+  readonly jobSchedules: Readonly<Record<string, string>>
   /** Opens the internal endpoints; without one they are closed. */
   readonly internalToken: string | undefined
   readonly controlMasterKey: KeyObject
@@ -48,6 +50,8 @@ export interface Config {
   readonly apiKeyPepper: KeyObject
   /** Absolute. */
   readonly keyVaultDir: string
+  /** Absolute: where the files of exports are, one folder per region. */
+  readonly exportsDir: string
   /** The name under which checkpoints are signed, for ever: a copy of the database has another one, and other keys. */
   readonly logName: string
   /** Ed25519 keys that the operator holds, newest first; other regions' keys are generated and kept in the vault. */
@@ -281,6 +285,7 @@ function assemble(values: Values, dataDir: string, databases: Config['databases'
     production,
     logLevel: values.LOG_LEVEL ?? 'info',
     dataDir,
+    exportsDir: join(dataDir, 'exports'),
     introspection: values.INTROSPECTION ?? !production,
     graphiql: values.GRAPHIQL ?? !production,
     trustedProxies: Object.freeze(values.TRUSTED_PROXIES ?? []),
@@ -289,6 +294,7 @@ function assemble(values: Values, dataDir: string, databases: Config['databases'
     regionDeadlineMs: values.REGION_DEADLINE_MS ?? regionDeadlineMsDefault,
     bodyLimitBytes: values.BODY_LIMIT_BYTES ?? bodyLimitBytesDefault,
     logName: values.LOG_NAME ?? logNameDefault,
+    jobSchedules: values.JOB_SCHEDULES ?? {},
     databases: Object.freeze(databases),
     ...secrets,
   })

@@ -38,9 +38,10 @@ async function serve(config: Config, log: Logger): Promise<void> {
 }
 
 async function startApp(config: Config, databases: StartedDatabases, log: Logger): Promise<App> {
-  const app = await createApp({ config, controlUrl: databases.controlUrl, log })
+  const app = await createApp({ config, ...databases, log })
   try {
-    const problems = regionProblems(config, app.registry)
+    const schedules = app.scheduler.problems.map((message) => ({ name: 'JOB_SCHEDULES', message }))
+    const problems = [...regionProblems(config, app.registry), ...schedules]
     if (problems.length > 0) throw new ConfigError(problems)
     const url = await app.listen()
     await startDemo(app, config, `${url}/graphql`)

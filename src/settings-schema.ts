@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
+import { isSchedule } from './jobs/schedule.js'
 import { isPostgresUrl, parseColdStorage } from './regions/region-data-store.js'
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
@@ -21,6 +22,15 @@ function isAddressRange(text: string): boolean {
 const signingKeyBytes = 32
 /** As the signed notes of checkpoints want it (ledger format, section 4). */
 const logNamePattern = /^[a-z0-9]([a-z0-9.-]{0,98}[a-z0-9])?$/
+
+const jobSchedulesSchema = z.record(z.string(), z.string().refine(isSchedule))
+function parseJobSchedules(text: string): Readonly<Record<string, string>> | undefined {
+  try {
+    return jobSchedulesSchema.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
+  }
+}
 
 const integer = (min: number, max: number): z.ZodType<number> =>
   z
@@ -87,6 +97,13 @@ export const generalSchema = {
     .refine((text) => logNamePattern.test(text), {
       error: 'must look like a host name: up to 100 lower-case letters, digits, dots and hyphens.',
     })
+    .optional(),
+  JOB_SCHEDULES: z
+    .string()
+    .refine((text) => parseJobSchedules(text) !== undefined, {
+      error: 'must be JSON such as {"health": "* * * * *"}: names of jobs, and patterns of cron in UTC.',
+    })
+    .transform((text) => parseJobSchedules(text)!)
     .optional(),
   INTERNAL_TOKEN: z
     .string()

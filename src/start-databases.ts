@@ -18,6 +18,8 @@ import { ControlSecrets } from './sealing/control-secrets.js'
 export interface StartedDatabases {
   /** The control database, migrated, as the service's role. */
   readonly controlUrl: string
+  /** The same as the owner of its tables. */
+  readonly controlOwnerUrl: string
   /** Ends what was started. */
   stop(): Promise<void>
 }
@@ -76,7 +78,7 @@ async function startEmbedded(config: Config, embedded: EmbeddedDatabases, log: L
     if (controlUrl === undefined || ownerUrl === undefined) throw new Error('The control server is not running.')
     await migrate({ ownerUrl, serviceRole: roleOf(controlUrl), kind: 'control' })
     await record()
-    return { controlUrl, stop: () => supervisor.stop() }
+    return { controlUrl, controlOwnerUrl: ownerUrl, stop: () => supervisor.stop() }
   } catch (error) {
     await supervisor.stop()
     throw error
@@ -122,7 +124,7 @@ async function startOwn(config: Config, own: OwnDatabases, log: Log): Promise<St
     else await recordOwnRegions(config, own, problems)
   }
   if (problems.length > 0) throw new ConfigError(problems)
-  return { controlUrl, stop: async () => undefined }
+  return { controlUrl, controlOwnerUrl: ownerUrl, stop: async () => undefined }
 }
 
 async function recordOwnRegions(config: Config, own: OwnDatabases, problems: ConfigProblem[]): Promise<void> {

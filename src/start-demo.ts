@@ -19,6 +19,7 @@ export async function startDemo(app: App, config: Config, endpoint: string): Pro
       clock: app.clock,
       facts: app.facts,
       registry: app.registry,
+      subjectKeys: app.subjectKeys,
       ingest: { facts: app.facts, committers: app.committers, clock: app.clock },
       dataDir: config.dataDir,
       endpoint,

@@ -35,7 +35,7 @@ create table export_job (
   foreign key (company_id, workspace_id) references workspace (company_id, id)
 );
 create index export_job_open on export_job (created_at) where status in ('QUEUED', 'RUNNING');
-create index export_job_company on export_job (company_id) where status in ('QUEUED', 'RUNNING');
+create index export_job_company on export_job (company_id, status);
 create index export_job_expiry on export_job (expires_at) where status = 'DONE';
 
 grant select, insert, update, delete on export_job to {{service}};

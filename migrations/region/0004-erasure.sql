@@ -27,7 +27,8 @@ grant select on tombstone to {{service}};
 -- nothing outside of it.
 alter table event add column actor_pseudonym bytea check (length(actor_pseudonym) = 8);
 
--- Only erase_disclosures() may pass, and only to take away: the marker is a setting of that function and ends with it.
+-- Only erase_disclosures() may pass, and only to take away: the marker is set while it runs. Who sets it otherwise lacks
+-- the right to update.
 create function refuse_event_rewrite() returns trigger language plpgsql as $$
 begin
   if tg_op <> 'UPDATE' or coalesce(current_setting('hyrelog.erasing', true), '') <> 'on' then
@@ -56,11 +57,11 @@ alter table event enable always trigger append_only;
 -- on, and with the first 29 bytes (version, key, nonce) of those it was read with: one that was changed meanwhile fails
 -- everything (serialization_failure). A digest that was erased before fails it too (unique_violation).
 create function erase_disclosures(
-  workspace uuid, erasure bigint, at timestamptz, pseudonym bytea,
+  workspace uuid, erasure bigint, moment timestamptz, pseudonym bytea,
   sequences bigint[], identities_seen bytea[], contents_seen bytea[], identities bytea[], contents bytea[],
   actors boolean[], targets boolean[], traces boolean[],
   tombstone_sequences bigint[], digests bytea[]
-) returns void language plpgsql security definer set hyrelog.erasing = 'on' as $$
+) returns void language plpgsql security definer as $$
 declare
   said jsonb;
   company uuid;
@@ -78,6 +79,7 @@ begin
     or exists (select unnest(tombstone_sequences) except select unnest(sequences)) then
     raise exception 'an erasure takes away what its event says' using errcode = 'HY001';
   end if;
+  perform set_config('hyrelog.erasing', 'on', true);
   update event e set
     identity_blob = c.identity,
     content_blob = c.content,
@@ -86,13 +88,14 @@ begin
     target_id_tag = case when c.target then null else e.target_id_tag end,
     trace_id_tag = case when c.trace then null else e.trace_id_tag end,
     actor_pseudonym = case when c.actor then pseudonym else e.actor_pseudonym end,
-    erased_at = at
+    erased_at = moment
   from unnest(sequences, identities_seen, contents_seen, identities, contents, actors, targets, traces)
     as c (sequence, identity_seen, content_seen, identity, content, actor, target, trace)
   where e.workspace_id = workspace and e.sequence = c.sequence and e.company_id = company
     and substring(e.identity_blob from 1 for 29) is not distinct from c.identity_seen
     and substring(e.content_blob from 1 for 29) is not distinct from c.content_seen;
   get diagnostics changed = row_count;
+  perform set_config('hyrelog.erasing', '', true);
   if changed <> cardinality(sequences) then
     raise exception 'events were changed by another erasure' using errcode = '40001';
   end if;

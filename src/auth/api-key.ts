@@ -1,5 +1,6 @@
-import { createHmac, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { crc32 } from 'node:zlib'
+import { hmacSha256 } from '../kernel/hmac.js'
 import { randomBytes } from '../kernel/random.js'
 
 /**
@@ -36,7 +37,7 @@ export function isWellFormedApiKey(text: string): boolean {
 export const apiKeyPrefix = (key: string): string => key.slice(0, 'hlk_co_'.length + PREFIX_RANDOM_LENGTH)
 
 /** What is stored of a key, and looked up by: HMAC-SHA-256 under the server's pepper, 32 bytes. */
-export const apiKeyHmac = (pepper: KeyObject, key: string): Buffer => createHmac('sha256', pepper).update(key).digest()
+export const apiKeyHmac = (pepper: KeyObject, key: string): Buffer => hmacSha256(pepper, key)
 
 /** `length` characters of base62, each equally likely. */
 export function randomBase62(length: number): string {

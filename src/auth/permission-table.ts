@@ -10,6 +10,8 @@ const people = ['OWNER', 'ADMIN', 'MEMBER', 'VIEWER'] as const
 const staff = ['SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN', 'BILLING_ADMIN'] as const
 /** Staff who may look into a company's events, which is written in the admin log each time. */
 const eventStaff = ['SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN'] as const
+/** Staff who decide on what becomes of a person's data. */
+const privacyStaff = ['SUPER_ADMIN', 'PRIVACY_ADMIN'] as const
 
 /** Every caller there is. */
 export const callers: readonly Caller[] = [...nobody, ...keys, ...people, ...staff]
@@ -30,22 +32,40 @@ export const permissionTable = {
   checkpoint: [...keys, ...people, ...eventStaff],
   inclusionProof: [...keys, ...people, ...eventStaff],
   consistencyProof: [...keys, ...people, ...eventStaff],
+  verifyChain: [...keys, ...people, ...eventStaff],
+  export: [...keys, ...people, ...eventStaff],
+  requestExport: [...keys, ...people, ...eventStaff],
   companyRegions: [...keys, ...people, ...staff],
   company: [...keys, ...people, ...staff],
   workspace: [...keys, ...people, ...staff],
   apiKeys: [...administrators, 'SUPER_ADMIN', 'SUPPORT_ADMIN'],
   members: [...administrators, 'SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN'],
   adminLog: ['SUPER_ADMIN', 'PRIVACY_ADMIN'],
+  jobs: staff,
 
   // Recording.
   ingestEvent: ['WORKSPACE_KEY'],
   ingestEvents: ['WORKSPACE_KEY'],
+
+  // Requests of data subjects. Staff approve after somebody of the company has; who asked does neither.
+  createGdprRequest: administrators,
+  approveGdprRequest: [...administrators, ...privacyStaff],
+  rejectGdprRequest: [...administrators, ...privacyStaff],
+  retryGdprRequest: privacyStaff,
+  gdprRequest: [...administrators, ...privacyStaff],
+  gdprRequests: [...administrators, ...privacyStaff],
+  gdprPreview: [...administrators, ...privacyStaff],
+  setLegalHold: privacyStaff,
+  setFourEyes: ['OWNER'],
 
   // Sessions.
   signIn: callers,
   signOut: [...people, ...staff],
   signOutEverywhere: [...people, ...staff],
   enrollTotp: [...people, ...staff],
+
+  // Operating the service.
+  runJob: ['SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN'],
 
   // Companies and what is in them.
   createCompany: ['SUPER_ADMIN'],

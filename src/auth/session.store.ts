@@ -117,11 +117,12 @@ export async function markForRenewal(tx: Transaction, userIds: readonly string[]
 }
 
 /** Deletes what can't be used any more: sessions and counters of attempts. */
-export async function deleteExpiredSessions(control: Database, now: Date): Promise<void> {
+export async function deleteExpiredSessions(control: Database, now: Date): Promise<number> {
   const idle = new Date(now.getTime() - SESSION_IDLE_MS)
-  await control.query('delete from session where expires_at <= $1::timestamptz or last_seen_at <= $2::timestamptz', [
-    now,
-    idle,
-  ])
+  const sessions = await control.query(
+    'delete from session where expires_at <= $1::timestamptz or last_seen_at <= $2::timestamptz returning id',
+    [now, idle],
+  )
   await control.query('delete from sign_in_attempt where window_ends_at <= $1::timestamptz', [now])
+  return sessions.length
 }

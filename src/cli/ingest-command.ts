@@ -23,7 +23,7 @@ interface IngestOptions {
   readonly project?: string
 }
 
-const endpointDefault = 'http://127.0.0.1:4000/graphql'
+export const endpointDefault = 'http://127.0.0.1:4000/graphql'
 const batchEventsDefault = 500
 /** What the service takes in one call. */
 const batchEventsMax = 1000
@@ -132,7 +132,7 @@ async function* batchesOf(
   if (events.length > 0) yield { events, bytesRead }
 }
 
-function messageOf(error: HyreLogError): string {
+export function messageOf(error: HyreLogError): string {
   const request = error.requestId === undefined ? '' : ` (request ${error.requestId})`
   return `${error.code}: ${error.message}${request}`
 }

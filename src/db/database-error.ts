@@ -74,6 +74,7 @@ const kindOfCode: Readonly<Record<string, DatabaseErrorKind>> = {
   '57P02': 'unreachable',
   '57P03': 'starting',
   '25P02': 'aborted',
+  '25P03': 'timeout',
   '25P04': 'timeout',
   '57P05': 'unreachable',
   HY001: 'append_only',
@@ -139,5 +140,5 @@ export function toDatabaseError(error: unknown, name: string): DatabaseError {
  */
 export function breaksConnection(error: DatabaseError): boolean {
   if (!isSqlState(error.code)) return true
-  return /^(08|57P|26000|0A000|25P04)/.test(error.code!)
+  return /^(08|57P|26000|0A000|25P03|25P04)/.test(error.code!)
 }

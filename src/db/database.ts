@@ -6,11 +6,11 @@ import {
   destroyClient,
   PooledTransaction,
   runStatement,
-  type Transaction,
+  type DirectTransaction,
   type TransactionOptions,
 } from './pooled-transaction.js'
 
-export type { Transaction, TransactionOptions } from './pooled-transaction.js'
+export type { DirectTransaction, Transaction, TransactionOptions } from './pooled-transaction.js'
 
 export interface DatabaseOptions {
   /** How messages and logs call it: CONTROL, or the region. */
@@ -124,7 +124,7 @@ export class Database {
    * out to be dead is run once more, so `work` must then be repeatable. Errors of the database are
    * {@link DatabaseError}s; `commitUnknown` tells that a COMMIT was sent and its answer never came.
    */
-  async transaction<T>(options: TransactionOptions, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  async transaction<T>(options: TransactionOptions, work: (tx: DirectTransaction) => Promise<T>): Promise<T> {
     const deadline = performance.now() + options.timeoutMs
     return this.#counted(async () => {
       const pool = this.#poolFor(options.from)

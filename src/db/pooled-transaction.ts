@@ -1,5 +1,6 @@
 import { types, type Pool, type PoolClient, type QueryResult } from 'pg'
 import { breaksConnection, DatabaseError, toDatabaseError } from './database-error.js'
+import type { TextRow } from './text-row.js'
 
 export interface Transaction {
   /**
@@ -10,12 +11,23 @@ export interface Transaction {
   query<Row extends object>(sql: string, values?: readonly unknown[], name?: string): Promise<Row[]>
 }
 
+/** A transaction on a connection of ours. */
+export interface DirectTransaction extends Transaction {
+  /**
+   * The only or last statement of a transaction that reads; its end travels with it. Nothing is decoded, for who looks at
+   * more rows than it needs.
+   */
+  lastTexts(sql: string, values: readonly unknown[], name: string): Promise<TextRow[]>
+}
+
 export interface TransactionOptions {
   /** Tenants whose rows the transaction may see and write (sets app.companies locally). Region databases only. */
   readonly companies?: readonly string[]
   readonly readOnly?: boolean
   /** 'primary' (default) or the region's read-only URL. */
   readonly from?: 'primary' | 'readOnly'
+  /** Named statements are planned once per connection for any values, and not again for those of each run. */
+  readonly genericPlans?: boolean
   /** Whole transaction, waiting for a connection included. The connection is destroyed when it is exceeded. */
   readonly timeoutMs: number
   readonly signal?: AbortSignal
@@ -28,6 +40,8 @@ const headStartFromMs = 500
 
 /** MikroORM keeps dates as text on the connections it shares with us; here they are Dates. */
 const nativeTypes = { getTypeParser: types.getTypeParser }
+const asText = (text: string): string => text
+const noTypes = { getTypeParser: () => asText }
 
 /** Runs one statement on a client with pg's own type parsers. */
 export function runStatement(
@@ -44,6 +58,15 @@ export function runStatement(
   })
 }
 
+/** {@link runStatement} without any parsing: rows are arrays of texts. */
+const runUndecoded = (
+  client: PoolClient,
+  sql: string,
+  values: readonly unknown[],
+  name: string,
+): Promise<QueryResult> =>
+  client.query({ text: sql, types: noTypes, rowMode: 'array', values: values as unknown[], name })
+
 /** Ends a connection that may have statements in flight on a server that doesn't answer. */
 export function destroyClient(client: PoolClient): void {
   // end() waits for what is in flight, which on a stopped server is for ever.
@@ -51,10 +74,16 @@ export function destroyClient(client: PoolClient): void {
   client.release(true)
 }
 
+/** By then a client that is alive has ended the transaction itself. */
+const idleGraceMs = 500
+
 function beginStatement(options: TransactionOptions, remainingMs: number): string {
   let sql = options.readOnly === true ? 'begin read only' : 'begin'
   const serverMs = remainingMs >= headStartFromMs ? remainingMs - serverHeadStartMs : remainingMs
   sql += `; set local statement_timeout = ${Math.max(1, Math.floor(serverMs))}`
+  // A client that vanished without a word would leave its locks behind for as long as TCP believes in it.
+  sql += `; set local idle_in_transaction_session_timeout = ${Math.max(1, Math.ceil(remainingMs)) + idleGraceMs}`
+  if (options.genericPlans === true) sql += '; set local plan_cache_mode = force_generic_plan'
   if (options.companies !== undefined) {
     // The list becomes part of the statement: nothing but UUIDs may get there.
     for (const company of options.companies)
@@ -68,7 +97,7 @@ function beginStatement(options: TransactionOptions, remainingMs: number): strin
  * One transaction on one pooled, pipelining connection. BEGIN and the tenant setting travel with the first statement;
  * the COMMIT of a read is not waited for; whatever is in flight when the time is up is abandoned with its connection.
  */
-export class PooledTransaction implements Transaction {
+export class PooledTransaction implements DirectTransaction {
   readonly #name: string
   readonly #pool: Pool
   readonly #options: TransactionOptions
@@ -76,6 +105,8 @@ export class PooledTransaction implements Transaction {
   #client: PoolClient | undefined
   #state: 'open' | 'committing' | 'over' = 'open'
   #begun = false
+  /** Its end has been sent. */
+  #ended = false
   #failure: DatabaseError | undefined
   #reject: (error: DatabaseError) => void = () => undefined
 
@@ -86,7 +117,7 @@ export class PooledTransaction implements Transaction {
     this.#deadline = deadline
   }
 
-  async execute<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+  async execute<T>(work: (tx: DirectTransaction) => Promise<T>): Promise<T> {
     const { signal } = this.#options
     const given = new Promise<never>((_, reject) => {
       this.#reject = reject
@@ -110,22 +141,36 @@ export class PooledTransaction implements Transaction {
   }
 
   query<Row extends object>(sql: string, values?: readonly unknown[], name?: string): Promise<Row[]> {
+    return this.#send<Row>((client) => runStatement(client, sql, values, name))
+  }
+
+  lastTexts(sql: string, values: readonly unknown[], name: string): Promise<TextRow[]> {
+    if (this.#options.readOnly !== true)
+      throw new TypeError('A transaction that writes hears the answer to its COMMIT.')
+    return this.#send<TextRow>((client) => {
+      const sent = runUndecoded(client, sql, values, name)
+      this.#ended = true
+      client.query('commit').catch(() => undefined)
+      return sent
+    })
+  }
+
+  #send<Row>(run: (client: PoolClient) => Promise<QueryResult>): Promise<Row[]> {
     const client = this.#client
-    if (this.#state !== 'open' || client === undefined)
+    if (this.#state !== 'open' || this.#ended || client === undefined)
       return Promise.reject(this.#failure ?? new DatabaseError(this.#name, 'other', 'the transaction is over'))
     const { stream } = client.connection
     let sent: Promise<QueryResult>
-    if (this.#begun) sent = runStatement(client, sql, values, name)
-    else {
-      const begin = beginStatement(this.#options, this.#deadline - performance.now())
-      this.#begun = true
-      stream.cork()
-      try {
+    stream.cork()
+    try {
+      if (!this.#begun) {
+        const begin = beginStatement(this.#options, this.#deadline - performance.now())
+        this.#begun = true
         client.query(begin).catch((error: unknown) => this.#note(error))
-        sent = runStatement(client, sql, values, name)
-      } finally {
-        stream.uncork()
       }
+      sent = run(client)
+    } finally {
+      stream.uncork()
     }
     const rows = sent.then(
       (result) => result.rows as Row[],
@@ -180,7 +225,7 @@ export class PooledTransaction implements Transaction {
     this.#client = client
   }
 
-  async #run<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+  async #run<T>(work: (tx: DirectTransaction) => Promise<T>): Promise<T> {
     await this.#acquire()
     let result: T
     try {
@@ -205,7 +250,7 @@ export class PooledTransaction implements Transaction {
     if (client === undefined) return
     const broken = this.#failure !== undefined && breaksConnection(this.#failure)
     // A failing COMMIT of a read has nothing to lose; the pool hears of a dead connection by itself.
-    if (this.#begun && !broken) client.query(last).catch(() => undefined)
+    if (this.#begun && !this.#ended && !broken) client.query(last).catch(() => undefined)
     this.#release(broken)
   }
 

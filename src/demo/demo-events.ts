@@ -48,7 +48,7 @@ export function demoEvents(place: {
   readonly count: number
 }): DemoEvent[] {
   const random = seededRandom(`${place.companySlug}/${place.workspaceSlug}`)
-  const people = cast(place.companySlug)
+  const people = castOf(place.companySlug)
   const times = Array.from({ length: place.count }, () => 1 - random.next() ** GROWTH).sort((a, b) => a - b)
   const startMs = place.until.getTime() - DEMO_SPAN_MS
   const spanMs = DEMO_SPAN_MS - NEWEST_AGE_MS
@@ -78,7 +78,7 @@ function inventEvent(random: SeededRandom, people: readonly Person[], projectIds
 type Person = ActorInput & { readonly id: string; readonly email: string; readonly name: string }
 
 /** The people of a company: the same in all of its workspaces. */
-function cast(companySlug: string): readonly Person[] {
+export function castOf(companySlug: string): readonly Person[] {
   const random = seededRandom(companySlug)
   return firstNames.map((first, i) => {
     const last = lastNames[(i + random.integer(lastNames.length)) % lastNames.length]!

@@ -6,9 +6,11 @@ import type { IngestDeps } from '../events/accept-events.js'
 import type { Clock } from '../kernel/clock.js'
 import { encodeId } from '../kernel/ids.js'
 import type { RegionRegistry } from '../regions/region-registry.js'
+import type { SubjectKeys } from '../sealing/subject-keys.js'
 import { allSettled } from './all-settled.js'
 import { makeDemoDirectory, type DemoDirectoryDeps, type MadeCompany, type MadeWorkspace } from './demo-directory.js'
 import { DEMO_SPAN_MS, demoEvents, type DemoEvent } from './demo-events.js'
+import { makeDemoRequests } from './demo-gdpr.js'
 import { readDemoPlan, readDemoWorld, writeDemoPlan, writeDemoWorld, type DemoWorld } from './demo-files.js'
 import { planDemo } from './demo-plan.js'
 
@@ -19,6 +21,7 @@ export interface SeedDemoDeps extends DemoDirectoryDeps {
   readonly facts: ControlFacts
   readonly registry: RegionRegistry
   readonly ingest: IngestDeps
+  readonly subjectKeys: SubjectKeys
   readonly dataDir: string
   /** Where the API answers, for `demo.json`. */
   readonly endpoint: string
@@ -51,6 +54,7 @@ export async function seedDemo(deps: SeedDemoDeps): Promise<DemoWorld> {
   await allSettled(
     made.flatMap((company) => company.workspaces.map((workspace) => recordPast(deps, company, workspace, until))),
   )
+  await makeDemoRequests({ ...deps, clock: { now: () => until } }, made)
   const world: DemoWorld = {
     endpoint,
     internalToken,

@@ -1,8 +1,7 @@
-import type DataLoader from 'dataloader'
 import { findApiKeys, type ApiKeyRecord } from './api-key.store.js'
-import { directoryLoader, type DirectoryLoaderDeps } from './entity-batch.js'
+import { type DirectoryLoader, directoryLoader, type DirectoryLoaderDeps } from './entity-batch.js'
 
-export type ApiKeyLoader = DataLoader<string, ApiKeyRecord | null>
+export type ApiKeyLoader = DirectoryLoader<ApiKeyRecord>
 
 /** API keys of the caller's company by id. One query a batch; never from memory, as they say when they were last used. */
 export const apiKeyLoader = (deps: DirectoryLoaderDeps): ApiKeyLoader =>

@@ -1,10 +1,9 @@
-import type DataLoader from 'dataloader'
 import { isVisible } from './company-visibility.js'
 import { findCompanies } from './company.store.js'
-import { directoryLoader, type DirectoryLoaderDeps } from './entity-batch.js'
+import { type DirectoryLoader, directoryLoader, type DirectoryLoaderDeps } from './entity-batch.js'
 import type { CompanyFacts } from './facts.js'
 
-export type CompanyLoader = DataLoader<string, CompanyFacts | null>
+export type CompanyLoader = DirectoryLoader<CompanyFacts>
 
 /** The caller's companies by id. One query a batch. */
 export const companyLoader = (deps: DirectoryLoaderDeps): CompanyLoader =>

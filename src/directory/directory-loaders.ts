@@ -14,7 +14,7 @@ import {
   type WorkspaceLoader,
 } from './workspace.loader.js'
 
-export type { DirectoryLoaderDeps } from './entity-batch.js'
+export type { DirectoryLoader, DirectoryLoaderDeps } from './entity-batch.js'
 
 /** The look-ups of one request, by UUID. What the caller's companies don't own is null, or an empty list. */
 export interface DirectoryLoaders {
@@ -27,14 +27,43 @@ export interface DirectoryLoaders {
 }
 
 /** Fresh loaders for one request, for callers of the companies `deps.companies`. */
-export function createDirectoryLoaders(deps: DirectoryLoaderDeps): DirectoryLoaders {
-  const company = companyLoader(deps)
-  return {
-    company,
-    workspace: workspaceLoader(deps, company),
-    project: projectLoader(deps),
-    apiKey: apiKeyLoader(deps),
-    workspacesOfCompany: workspacesOfCompanyLoader(deps, company),
-    projectsOfWorkspace: projectsOfWorkspaceLoader(deps),
+export const createDirectoryLoaders = (deps: DirectoryLoaderDeps): DirectoryLoaders => new LazyDirectoryLoaders(deps)
+
+/** Each loader is made when it is first asked for: most requests ask for none, and recording must not pay for them. */
+class LazyDirectoryLoaders implements DirectoryLoaders {
+  readonly #deps: DirectoryLoaderDeps
+  #company: CompanyLoader | undefined
+  #workspace: WorkspaceLoader | undefined
+  #project: ProjectLoader | undefined
+  #apiKey: ApiKeyLoader | undefined
+  #workspacesOfCompany: WorkspaceListLoader | undefined
+  #projectsOfWorkspace: ProjectListLoader | undefined
+
+  constructor(deps: DirectoryLoaderDeps) {
+    this.#deps = deps
+  }
+
+  get company(): CompanyLoader {
+    return (this.#company ??= companyLoader(this.#deps))
+  }
+
+  get workspace(): WorkspaceLoader {
+    return (this.#workspace ??= workspaceLoader(this.#deps, this.company))
+  }
+
+  get project(): ProjectLoader {
+    return (this.#project ??= projectLoader(this.#deps))
+  }
+
+  get apiKey(): ApiKeyLoader {
+    return (this.#apiKey ??= apiKeyLoader(this.#deps))
+  }
+
+  get workspacesOfCompany(): WorkspaceListLoader {
+    return (this.#workspacesOfCompany ??= workspacesOfCompanyLoader(this.#deps, this.company))
+  }
+
+  get projectsOfWorkspace(): ProjectListLoader {
+    return (this.#projectsOfWorkspace ??= projectsOfWorkspaceLoader(this.#deps))
   }
 }

@@ -1,12 +1,12 @@
 import type DataLoader from 'dataloader'
-import { directoryListLoader, directoryLoader, type DirectoryLoaderDeps } from './entity-batch.js'
+import { directoryListLoader, type DirectoryLoader, directoryLoader, type DirectoryLoaderDeps } from './entity-batch.js'
 import type { ProjectFacts } from './facts.js'
 import type { ProjectRow } from './project.entity.js'
 import { findProjects, listProjects } from './project.store.js'
 
 /** A project as it is read: its facts are all there is. */
 export type ProjectRecord = ProjectFacts
-export type ProjectLoader = DataLoader<string, ProjectRecord | null>
+export type ProjectLoader = DirectoryLoader<ProjectRecord>
 export type ProjectListLoader = DataLoader<string, readonly ProjectRecord[]>
 
 /** Projects of the caller's company by id. One query a batch. */

@@ -1,12 +1,12 @@
 import type DataLoader from 'dataloader'
 import { isVisible } from './company-visibility.js'
 import type { CompanyLoader } from './company.loader.js'
-import { directoryListLoader, directoryLoader, type DirectoryLoaderDeps } from './entity-batch.js'
+import { directoryListLoader, type DirectoryLoader, directoryLoader, type DirectoryLoaderDeps } from './entity-batch.js'
 import type { WorkspaceFacts } from './facts.js'
 import type { WorkspaceRow } from './workspace.entity.js'
 import { findWorkspaces, listWorkspaces } from './workspace.store.js'
 
-export type WorkspaceLoader = DataLoader<string, WorkspaceFacts | null>
+export type WorkspaceLoader = DirectoryLoader<WorkspaceFacts>
 export type WorkspaceListLoader = DataLoader<string, readonly WorkspaceFacts[]>
 
 /** Workspaces of the caller's company by id. One query a batch, and the company's where it isn't loaded yet. */

@@ -41,6 +41,7 @@ export class ChangeType {
 }
 
 @ObjectType('AuditEvent', {
+  simpleResolvers: true,
   implements: NodeType,
   description: 'One recorded event: it never changes, and its place in the chain of its workspace proves it.',
 })

@@ -22,6 +22,8 @@ export interface AuditEvent {
   readonly prevHash: Buffer | null
   /** Set once personal data in the event has been erased. */
   readonly erasedAt: Date | null
+  /** 8 bytes that an anonymised actor is known by; null where it isn't. */
+  readonly actorPseudonym: Buffer | null
   /** Sealed `actor.*`; null where there was none or it is erased. */
   readonly identityBlob: Buffer | null
   /** Sealed payload, metadata, changes, target id and trace id; null where there was none or it is erased. */

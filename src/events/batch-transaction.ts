@@ -1,5 +1,5 @@
 import { DatabaseError } from '../db/database-error.js'
-import type { Database } from '../db/database.js'
+import type { Database, Transaction } from '../db/database.js'
 import { DeadlineExceeded, type Deadline } from '../kernel/deadline.js'
 import { commitBatch, HeadsMissingError, type CommittedBatch } from './commit-batch.js'
 import { createHeads, hasEvent, lockHeads } from './committer.store.js'
@@ -33,20 +33,26 @@ export class BatchTransaction {
   readonly #requests: readonly (readonly SealedDraft[])[]
   readonly #deadline: Deadline
   readonly #onPrepared: () => void
+  readonly #holdKeys: (tx: Transaction) => Promise<void>
   readonly #companies: readonly string[]
   readonly #workspaces: ReadonlyMap<string, { readonly workspaceId: string; readonly companyId: string }>
 
-  /** `onPrepared` is told when nothing is left to do but to commit. */
+  /**
+   * `holdKeys` makes sure that the keys which sealed the drafts are there and stay; what it throws ends the attempt.
+   * `onPrepared` is told when nothing is left to do but to commit.
+   */
   constructor(
     database: Database,
     requests: readonly (readonly SealedDraft[])[],
     deadline: Deadline,
+    holdKeys: (tx: Transaction) => Promise<void>,
     onPrepared: () => void,
   ) {
     this.#database = database
     this.#requests = requests
     this.#deadline = deadline
     this.#onPrepared = onPrepared
+    this.#holdKeys = holdKeys
     const drafts = requests.flat()
     this.#companies = [...new Set(drafts.map((draft) => draft.companyId))]
     this.#workspaces = new Map(
@@ -76,7 +82,10 @@ export class BatchTransaction {
       await this.#database.transaction(
         { companies: this.#companies, timeoutMs: timeFor(this.#deadline) },
         async (tx) => {
-          done.batch = await commitBatch(tx, this.#requests)
+          // Sent together, and held before the heads are: who destroys keys waits for all of these, and for no head.
+          const held = this.#holdKeys(tx)
+          const [batch] = await Promise.all([commitBatch(tx, this.#requests), held])
+          done.batch = batch
           this.#onPrepared()
         },
       )

@@ -14,6 +14,8 @@ export interface CommittedBatch {
   readonly outcomes: readonly Outcome[]
   /** An event that exists if, and only if, the transaction committed; null where it wrote nothing. */
   readonly witnessId: string | null
+  /** How many events it wrote. */
+  readonly recorded: number
   /** Settles with the write, which the transaction's end does not await by itself. */
   readonly written: Promise<unknown>
 }
@@ -75,5 +77,5 @@ export async function commitBatch(
   const written = fresh.length > 0 ? writeExtension(tx, extension) : Promise.resolve()
   // Where it fails, so does the transaction, and nobody is left to hear it from here.
   written.catch(() => undefined)
-  return { outcomes, witnessId: fresh[0]?.id ?? null, written }
+  return { outcomes, witnessId: fresh[0]?.id ?? null, recorded: fresh.length, written }
 }

@@ -4,6 +4,8 @@ import { deadlineAfter, within, type Deadline } from '../kernel/deadline.js'
 import { DomainError } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
 import type { RegionRegistry } from '../regions/region-registry.js'
+import { holdSubjectKeys, SubjectKeysDestroyedError } from '../sealing/hold-subject-keys.js'
+import { blobKeyId } from '../sealing/sealed-blob.js'
 import type { SubjectKeys } from '../sealing/subject-keys.js'
 import { BatchTransaction, isOutage, isTooLate, OutcomeUnknownError, timeFor } from './batch-transaction.js'
 import type { CommittedBatch, Outcome } from './commit-batch.js'
@@ -23,13 +25,29 @@ const PREPARATION_MS_MAX = 50
 export const WAITING_EVENTS_MAX = 20_000
 const WAITING_BYTES_MAX = 128 * 1_048_576
 const RETRY_AFTER_MS = 500
+/** How often one batch is sealed, where keys are destroyed while it is under way. */
+const SEALINGS_MAX = 5
+
+/** One transaction that recorded something. */
+export interface CommitFigures {
+  /** What it was asked to record. */
+  readonly events: number
+  /** What is new: the rest were repeats, or refused. */
+  readonly recorded: number
+  /** From the start of its preparation to the commit's answer. */
+  readonly ms: number
+}
 
 export interface CommitterDeps {
   readonly registry: Pick<RegionRegistry, 'use'>
   readonly subjectKeys: SubjectKeys
   readonly tagKey: (companyId: string) => Promise<KeyObject>
   /** Told after each commit that recorded something, so that whatever follows the chains need not poll. Never throws. */
-  readonly onCommitted?: (region: Region, chains: readonly { workspaceId: string; companyId: string }[]) => void
+  readonly onCommitted?: (
+    region: Region,
+    chains: readonly { workspaceId: string; companyId: string }[],
+    batch: CommitFigures,
+  ) => void
   /** Where an operator wants another bound than {@link WAITING_EVENTS_MAX}. */
   readonly waitingEventsMax?: number
 }
@@ -171,6 +189,7 @@ export class RegionCommitter {
 
   /** Answers every request of the batch; never rejects. `onPrepared` is told when nothing is left to do but to commit. */
   async #commit(batch: readonly Waiting[], onPrepared: () => void): Promise<void> {
+    const startedMs = performance.now()
     let committed: CommittedBatch
     try {
       committed = await this.#deps.registry.use(this.#region, ({ database }) =>
@@ -190,14 +209,35 @@ export class RegionCommitter {
     }
     for (const [index, waiting] of batch.entries()) waiting.settle(committed.outcomes[index]!)
     if (committed.witnessId !== null)
-      this.#deps.onCommitted?.(this.#region, chainsOf(batch.flatMap((waiting) => waiting.drafts)))
+      this.#deps.onCommitted?.(this.#region, chainsOf(batch.flatMap((waiting) => waiting.drafts)), {
+        events: batch.reduce((sum, { drafts }) => sum + drafts.length, 0),
+        recorded: committed.recorded,
+        ms: performance.now() - startedMs,
+      })
   }
 
   async #record(database: Database, batch: readonly Waiting[], onPrepared: () => void): Promise<CommittedBatch> {
     const deadline = batch.map((waiting) => waiting.deadline).reduce(earlier)
     const drafts = batch.map((waiting) => waiting.drafts)
-    const requests = await within(timeFor(deadline), this.#seal(database, drafts))
-    return new BatchTransaction(database, requests, deadline, onPrepared).run()
+    const { subjectKeys } = this.#deps
+    const region = this.#region
+    for (let attempt = 1; ; attempt++) {
+      const epoch = subjectKeys.epoch(region)
+      const requests = await within(timeFor(deadline), this.#seal(database, drafts))
+      const keyIds = () => requests.flatMap((sealed) => sealed.flatMap(keysOf))
+      try {
+        return await new BatchTransaction(
+          database,
+          requests,
+          deadline,
+          (tx) => holdSubjectKeys(tx, { subjectKeys, region, epoch, keyIds }),
+          onPrepared,
+        ).run()
+      } catch (error) {
+        // The person was erased since: what is recorded of it now is sealed with a key of its own.
+        if (!(error instanceof SubjectKeysDestroyedError) || attempt === SEALINGS_MAX) throw error
+      }
+    }
   }
 
   async #seal(database: Database, requests: readonly (readonly EventDraft[])[]): Promise<SealedDraft[][]> {
@@ -229,6 +269,10 @@ export class RegionCommitter {
     })
   }
 }
+
+/** The ids of the keys that sealed a draft. */
+const keysOf = ({ identityBlob, contentBlob }: SealedDraft): string[] =>
+  [identityBlob, contentBlob].flatMap((blob) => (blob === null ? [] : [blobKeyId(blob)]))
 
 /** The chains of the drafts, each once. */
 const chainsOf = (drafts: readonly EventDraft[]): { workspaceId: string; companyId: string }[] => [

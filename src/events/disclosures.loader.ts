@@ -1,9 +1,10 @@
+import type { KeyObject } from 'node:crypto'
 import DataLoader from 'dataloader'
 import { deadlineAfter } from '../kernel/deadline.js'
 import type { Region } from '../kernel/region.js'
-import { type Disclosure, type DisclosedFields, fieldsOf } from '../ledger/index.js'
+import { type DisclosedFields, fieldsOf } from '../ledger/index.js'
 import { type RegionGateway, valueOf } from '../regions/region-gateway.js'
-import { blobKeyId, type BlobName, open } from '../sealing/sealed-blob.js'
+import { blobKeyId, type BlobName, openValues } from '../sealing/sealed-blob.js'
 import type { SubjectKeys } from '../sealing/subject-keys.js'
 import type { AuditEvent } from './audit-event.js'
 
@@ -19,26 +20,52 @@ interface SealedPart {
   readonly blob: BlobName
 }
 
-/** What events disclose: who did it, and what. What was erased is absent. */
+/** At once where nothing has to be waited for: a promise for each field of each event is what a page would spend most on. */
+export type Ready<T> = T | Promise<T>
+
+export type DisclosedContent = Omit<DisclosedFields, 'actor'>
+
+/**
+ * What events disclose: who did it, and what. What was erased is absent; an anonymised actor has a pseudonym.
+ * Both methods throw or reject.
+ */
 export interface DisclosureLoader {
-  actor(event: AuditEvent): Promise<DisclosedFields['actor']>
-  content(event: AuditEvent): Promise<Omit<DisclosedFields, 'actor'>>
+  actor(event: AuditEvent): Ready<DisclosedFields['actor']>
+  content(event: AuditEvent): Ready<DisclosedContent>
 }
 
 /**
  * Unseals events, for one request. However many are asked for at once, each region is asked once for the keys that are
- * not in memory. Both methods reject with `REGION_UNAVAILABLE` where keys are missing and nothing in the region answers.
+ * not in memory. `REGION_UNAVAILABLE` where keys are missing and nothing in the region answers.
  */
 export function createDisclosureLoader(deps: DisclosureReads): DisclosureLoader {
   const loader = new DataLoader<SealedPart, DisclosedFields, string>((parts) => openParts(deps, parts), {
     cacheKeyFn: ({ event, blob }) => `${event.id}/${blob}`,
     maxBatchSize: Infinity,
   })
+  const opened = { identity: new Map<string, DisclosedFields>(), content: new Map<string, DisclosedFields>() }
+  const fieldsIn = (event: AuditEvent, blob: BlobName): Ready<DisclosedFields> => {
+    let fields = opened[blob].get(event.id)
+    if (fields !== undefined) return fields
+    const bytes = blob === 'identity' ? event.identityBlob : event.contentBlob
+    const key = bytes === null ? null : deps.subjectKeys.peek(event.region, blobKeyId(bytes))
+    if (key === undefined) return loader.load({ event, blob })
+    fields = bytes === null || key === null ? nothing : openedFields(event, blob, bytes, key)
+    opened[blob].set(event.id, fields)
+    return fields
+  }
   return {
-    actor: async (event) => (await loader.load({ event, blob: 'identity' })).actor,
-    content: (event) => loader.load({ event, blob: 'content' }),
+    actor: (event) => {
+      if (event.actorPseudonym !== null)
+        return { id: `anon_${event.actorPseudonym.toString('hex')}`, email: null, name: null }
+      const fields = fieldsIn(event, 'identity')
+      return fields instanceof Promise ? fields.then(({ actor }) => actor) : fields.actor
+    },
+    content: (event) => fieldsIn(event, 'content'),
   }
 }
+
+const nothing = fieldsOf([])
 
 const sealedBytes = ({ event, blob }: SealedPart): Buffer | null =>
   blob === 'identity' ? event.identityBlob : event.contentBlob
@@ -80,19 +107,17 @@ async function openPartsOf(
     const bytes = sealedBytes(part)
     const key = bytes === null ? undefined : keys.get(blobKeyId(bytes))
     // No blob, or a key that was destroyed: there is nothing to disclose any more.
-    opened.set(part, bytes === null || key === undefined ? fieldsOf([]) : openPart(part, bytes, key))
+    opened.set(part, bytes === null || key === undefined ? nothing : openPart(part, bytes, key))
   }
 }
 
-function openPart(
-  { event, blob }: SealedPart,
-  bytes: Buffer,
-  key: Parameters<typeof open>[0],
-): DisclosedFields | Error {
+function openPart({ event, blob }: SealedPart, bytes: Buffer, key: KeyObject): DisclosedFields | Error {
   try {
-    const disclosures: Disclosure[] = open(key, { workspaceId: event.workspaceId, eventId: event.id, blob }, bytes)
-    return fieldsOf(disclosures)
+    return openedFields(event, blob, bytes, key)
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error))
   }
 }
+
+const openedFields = (event: AuditEvent, blob: BlobName, bytes: Buffer, key: KeyObject): DisclosedFields =>
+  fieldsOf(openValues(key, { workspaceId: event.workspaceId, eventId: event.id, blob }, bytes))

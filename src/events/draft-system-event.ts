@@ -57,8 +57,8 @@ export function draftSystemEvent(
     bodyHash,
     tags: { actorId: null, actorEmail: null, targetId: null, traceId: null },
     subject: { companyId, workspaceId, actorId: null, actorEmail: null },
-    identity: [],
-    content: [],
+    identityText: null,
+    contentText: null,
     idempotency,
     bytes: 2 * body.length,
   }

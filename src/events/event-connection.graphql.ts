@@ -52,7 +52,7 @@ export class RegionFetchType {
   reason!: string | null
 }
 
-@ObjectType('AuditEventEdge', { description: 'An event and its place in a list.' })
+@ObjectType('AuditEventEdge', { simpleResolvers: true, description: 'An event and its place in a list.' })
 export class AuditEventEdgeType {
   constructor(
     readonly event: AuditEvent,
@@ -95,8 +95,13 @@ abstract class EventPageType {
     return {
       hasNextPage,
       hasPreviousPage,
-      startCursor: first === undefined ? null : cursorOf(first),
-      endCursor: last === undefined ? null : cursorOf(last),
+      // Made only where asked for.
+      get startCursor() {
+        return first === undefined ? null : cursorOf(first)
+      },
+      get endCursor() {
+        return last === undefined ? null : cursorOf(last)
+      },
     }
   }
 

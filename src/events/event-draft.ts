@@ -1,10 +1,10 @@
 import type { KeyObject } from 'node:crypto'
 import { newUuid } from '../kernel/ids.js'
 import type { Region } from '../kernel/region.js'
-import { buildBody, disclosuresOf, SALT_BYTES, type Disclosure } from '../ledger/index.js'
-import { randomBytes } from '../kernel/random.js'
+import { saltSource } from '../kernel/random.js'
+import { buildBodyOfDigests, disclosureJson, disclosuresOf, jsonDigestBase64, SALT_BYTES } from '../ledger/index.js'
 import type { SubjectKeyPair, Subject } from '../sealing/subject-keys.js'
-import { seal } from '../sealing/sealed-blob.js'
+import { blobEntry, sealText } from '../sealing/sealed-blob.js'
 import { equalityTag, type TagKind } from '../sealing/tags.js'
 import { idempotencyMark, type IdempotencyMark } from './idempotency.js'
 import type { ValidIngest } from './validate-ingest.js'
@@ -44,10 +44,10 @@ export interface EventDraft extends EventPlace {
   readonly bodyHash: Buffer
   readonly tags: EventTags
   readonly subject: Subject
-  /** Disclosures of `actor.*`. */
-  readonly identity: readonly Disclosure[]
+  /** The disclosures of `actor.*` as they are sealed; null where there is none. */
+  readonly identityText: string | null
   /** All other disclosures. */
-  readonly content: readonly Disclosure[]
+  readonly contentText: string | null
   readonly idempotency: IdempotencyMark | null
   /** About what it takes in memory. */
   readonly bytes: number
@@ -83,9 +83,19 @@ export function draftEvent(
       changes: input.changes,
       traceId,
     },
-    () => randomBytes(SALT_BYTES),
+    saltSource(SALT_BYTES),
   )
-  const { body, bodyHash } = buildBody(
+  // Each is written once: its digest and its place in a blob are made of one text.
+  const identity: string[] = []
+  const content: string[] = []
+  const digests = disclosures.map((disclosure) => {
+    const json = disclosureJson(disclosure)
+    const { path, salt } = disclosure
+    const blob = path.startsWith('actor.') ? identity : content
+    blob.push(blobEntry(json, salt))
+    return jsonDigestBase64(json, salt)
+  })
+  const { body, bodyHash } = buildBodyOfDigests(
     {
       id,
       workspace: workspaceId,
@@ -99,6 +109,7 @@ export function draftEvent(
       receivedAt: receivedAt.toISOString(),
     },
     disclosures,
+    digests,
   )
   return {
     region,
@@ -115,8 +126,8 @@ export function draftEvent(
     bodyHash,
     tags: tagsOf(input, tagKey),
     subject: { companyId, workspaceId, actorId: actor?.id ?? null, actorEmail: actor?.email ?? null },
-    identity: disclosures.filter(({ path }) => path.startsWith('actor.')),
-    content: disclosures.filter(({ path }) => !path.startsWith('actor.')),
+    identityText: blobText(identity),
+    contentText: blobText(content),
     idempotency:
       input.idempotencyKey === null
         ? null
@@ -129,6 +140,8 @@ export function draftEvent(
     bytes: DRAFT_OVERHEAD_BYTES + body.length + 2 * input.jsonBytes,
   }
 }
+
+const blobText = (entries: readonly string[]): string | null => (entries.length === 0 ? null : `[${entries.join(',')}]`)
 
 function tagsOf({ actor, targetId, traceId }: ValidIngest, tagKey: KeyObject): EventTags {
   const tag = (kind: TagKind, value: string | null | undefined): Buffer | null =>
@@ -147,10 +160,12 @@ export function sealDraft(draft: EventDraft, keys: SubjectKeyPair): SealedDraft 
   return {
     ...draft,
     identityBlob:
-      draft.identity.length === 0
+      draft.identityText === null
         ? null
-        : seal(keys.identity, { workspaceId, eventId, blob: 'identity' }, draft.identity),
+        : sealText(keys.identity, { workspaceId, eventId, blob: 'identity' }, draft.identityText),
     contentBlob:
-      draft.content.length === 0 ? null : seal(keys.content, { workspaceId, eventId, blob: 'content' }, draft.content),
+      draft.contentText === null
+        ? null
+        : sealText(keys.content, { workspaceId, eventId, blob: 'content' }, draft.contentText),
   }
 }

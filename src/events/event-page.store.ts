@@ -1,4 +1,5 @@
-import type { Transaction } from '../db/database.js'
+import type { DirectTransaction } from '../db/database.js'
+import { bytesFromText, instantFromText, type TextRow } from '../db/text-row.js'
 import type { KeysetPosition } from '../kernel/cursor.js'
 import type { Region } from '../kernel/region.js'
 import type { AuditEvent } from './audit-event.js'
@@ -18,50 +19,60 @@ export interface EventPageRequest {
   readonly withBlobs: boolean
 }
 
-interface EventRow {
-  readonly id: string
-  readonly company_id: string
-  readonly workspace_id: string
-  readonly project_id: string | null
-  readonly sequence: string
-  readonly action: string
-  readonly category: string
-  readonly target_type: string | null
-  readonly occurred_at: Date
-  readonly received_at: Date
-  readonly hash: Buffer
-  readonly prev_hash: Buffer
-  readonly erased_at: Date | null
-  readonly identity_blob?: Buffer | null
-  readonly content_blob?: Buffer | null
-}
-
 const columns =
   'id, company_id, workspace_id, project_id, sequence, action, category, target_type, occurred_at, received_at, hash, prev_hash, erased_at'
-const blobColumns = 'identity_blob, content_blob'
+const blobColumns = 'actor_pseudonym, identity_blob, content_blob'
 
 // The limit stands in the text: a plan made for an unknown limit sorts a tenth of the table instead of walking the
 // index. A few sizes, so that the statements prepared per connection stay few.
 const limitSteps = [2, 11, 21, 51, 101, 201, 501]
 
-const toAuditEvent = (row: EventRow, region: Region): AuditEvent => ({
-  id: row.id,
-  region,
-  companyId: row.company_id,
-  workspaceId: row.workspace_id,
-  projectId: row.project_id,
-  action: row.action,
-  category: row.category,
-  targetType: row.target_type,
-  occurredAt: row.occurred_at,
-  receivedAt: row.received_at,
-  sequence: Number(row.sequence),
-  hash: row.hash,
-  prevHash: row.sequence === '1' ? null : row.prev_hash,
-  erasedAt: row.erased_at,
-  identityBlob: row.identity_blob ?? null,
-  contentBlob: row.content_blob ?? null,
-})
+const orNull = <T>(text: string | null | undefined, decode: (text: string) => T): T | null =>
+  text === null || text === undefined ? null : decode(text)
+
+/** An event as its region's database sent it. What merging needs is decoded when asked for, all else by `decode`. */
+export class StoredEvent {
+  readonly #row: TextRow
+  readonly #region: Region
+  #occurredAt: Date | undefined
+
+  constructor(row: TextRow, region: Region) {
+    this.#row = row
+    this.#region = region
+  }
+
+  get id(): string {
+    return this.#row[0]!
+  }
+
+  get occurredAt(): Date {
+    return (this.#occurredAt ??= instantFromText(this.#row[8]!))
+  }
+
+  decode(): AuditEvent {
+    const row = this.#row
+    const sequence = Number(row[4])
+    return {
+      id: this.id,
+      region: this.#region,
+      companyId: row[1]!,
+      workspaceId: row[2]!,
+      projectId: row[3] ?? null,
+      sequence,
+      action: row[5]!,
+      category: row[6]!,
+      targetType: row[7] ?? null,
+      occurredAt: this.occurredAt,
+      receivedAt: instantFromText(row[9]!),
+      hash: bytesFromText(row[10]!),
+      prevHash: sequence === 1 ? null : bytesFromText(row[11]!),
+      erasedAt: orNull(row[12], instantFromText),
+      actorPseudonym: orNull(row[13], bytesFromText),
+      identityBlob: orNull(row[14], bytesFromText),
+      contentBlob: orNull(row[15], bytesFromText),
+    }
+  }
+}
 
 /** The statement that answers a request: text, values, and a name that is the same for the same text. */
 export function eventPageStatement(request: EventPageRequest): { sql: string; values: unknown[]; name: string } {
@@ -78,26 +89,32 @@ export function eventPageStatement(request: EventPageRequest): { sql: string; va
   }
   const order = direction === 'older' ? 'occurred_at desc, id desc' : 'occurred_at, id'
   const selected = withBlobs ? `${columns}, ${blobColumns}` : columns
-  const sql = `select e.* from ${sources} cross join lateral (
-    select ${selected} from event where ${conditions}${after} order by ${order} limit ${step}
-  ) e order by ${order} limit ${step}`
+  const walk = `select ${selected} from event where ${conditions}${after} order by ${order} limit ${step}`
+  const sql =
+    sources === null
+      ? walk
+      : `select e.* from ${sources} cross join lateral (${walk}) e order by ${order} limit ${step}`
   const name = `events_${direction}_${step}_${shape}_${position === null ? '' : 'k'}${withBlobs ? 'b' : ''}`
   return { sql, values, name }
 }
 
 /** Events of one region in the order of the direction asked for, at most `limit`. */
-export async function readEventPage(tx: Transaction, region: Region, request: EventPageRequest): Promise<AuditEvent[]> {
+export async function readEventPage(
+  tx: DirectTransaction,
+  region: Region,
+  request: EventPageRequest,
+): Promise<StoredEvent[]> {
   const { sql, values, name } = eventPageStatement(request)
-  const rows = await tx.query<EventRow>(sql, values, name)
-  return rows.slice(0, request.limit).map((row) => toAuditEvent(row, region))
+  const rows = await tx.lastTexts(sql, values, name)
+  return rows.slice(0, request.limit).map((row) => new StoredEvent(row, region))
 }
 
 /** One event of the companies the transaction sees, or null. */
-export async function findEvent(tx: Transaction, region: Region, id: string): Promise<AuditEvent | null> {
-  const rows = await tx.query<EventRow>(
+export async function findEvent(tx: DirectTransaction, region: Region, id: string): Promise<AuditEvent | null> {
+  const [row] = await tx.lastTexts(
     `select ${columns}, ${blobColumns} from event where id = $1::uuid`,
     [id],
     'event_by_id',
   )
-  return rows[0] === undefined ? null : toAuditEvent(rows[0], region)
+  return row === undefined ? null : new StoredEvent(row, region).decode()
 }

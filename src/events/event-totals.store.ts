@@ -14,12 +14,11 @@ export async function countEvents(
   timeoutMs: number,
 ): Promise<EventTotal> {
   const { sources, conditions, values, shape } = filterSql(filter, workspaces)
+  const matching = `select 1 from event_index where ${conditions} limit ${TOTAL_MAX + 1}`
+  const counted =
+    sources === null ? matching : `select 1 from ${sources} cross join lateral (${matching}) i limit ${TOTAL_MAX + 1}`
   const rows = await control.query<{ count: number }>(
-    `select count(*)::int as count from (
-      select 1 from ${sources} cross join lateral (
-        select 1 from event_index where ${conditions} limit ${TOTAL_MAX + 1}
-      ) i limit ${TOTAL_MAX + 1}
-    ) counted`,
+    `select count(*)::int as count from (${counted}) counted`,
     values,
     { name: `event_total_${shape}`, timeoutMs },
   )

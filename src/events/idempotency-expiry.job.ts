@@ -1,4 +1,4 @@
-import type { Job } from '../jobs/job.js'
+import type { Job, JobContext } from '../jobs/job.js'
 import type { Clock } from '../kernel/clock.js'
 import type { RegionHandle, RegionRegistry } from '../regions/region-registry.js'
 import { IDEMPOTENCY_KEPT_HOURS } from './idempotency.js'
@@ -10,7 +10,7 @@ const COMPANIES_PER_TRANSACTION_MAX = 500
 const TRANSACTION_TIMEOUT_MS = 30_000
 
 export interface IdempotencyExpiryDeps {
-  readonly registry: Pick<RegionRegistry, 'list' | 'use'>
+  readonly registry: Pick<RegionRegistry, 'use'>
   /** UUIDs of all companies. */
   readonly companyIds: () => Promise<readonly string[]>
   readonly clock: Clock
@@ -18,28 +18,19 @@ export interface IdempotencyExpiryDeps {
 
 /**
  * Drops idempotency keys and fingerprints that are older than 24 hours, every hour, in every region: a repeat is
- * recognised for 24 hours at least, and none of it is kept for longer than 48. A region that fails doesn't keep the
- * others from their turn; the run then fails, and the next hour tries again.
+ * recognised for 24 hours at least, and none of it is kept for longer than 48.
  */
 export function idempotencyExpiryJob(deps: IdempotencyExpiryDeps): Job {
   return {
     name: 'expire-idempotency-keys',
     description: 'Drops idempotency keys older than 24 hours.',
-    pattern: '17 * * * *',
+    schedule: '17 * * * *',
+    perRegion: true,
     timeoutMs: 10 * 60_000,
-    run: async (signal) => {
+    run: async ({ signal, region, progress }) => {
       const before = new Date(deps.clock.now().getTime() - IDEMPOTENCY_KEPT_HOURS * 3_600_000)
       const companies = await deps.companyIds()
-      const failures: unknown[] = []
-      for (const { region } of deps.registry.list()) {
-        try {
-          await deps.registry.use(region, (handle) => expireIn(handle, companies, before, signal))
-        } catch (error) {
-          signal.throwIfAborted()
-          failures.push(error)
-        }
-      }
-      if (failures.length > 0) throw new AggregateError(failures, 'not every region dropped its old idempotency keys')
+      return deps.registry.use(region, (handle) => expireIn(handle, companies, before, { signal, progress }))
     },
   }
 }
@@ -48,8 +39,9 @@ async function expireIn(
   { database }: RegionHandle,
   companies: readonly string[],
   before: Date,
-  signal: AbortSignal,
-): Promise<void> {
+  { signal, progress }: Pick<JobContext, 'signal' | 'progress'>,
+): Promise<number> {
+  let total = 0
   for (let at = 0; at < companies.length; at += COMPANIES_PER_TRANSACTION_MAX) {
     const some = companies.slice(at, at + COMPANIES_PER_TRANSACTION_MAX)
     for (;;) {
@@ -57,7 +49,10 @@ async function expireIn(
       const deleted = await database.transaction({ companies: some, timeoutMs: TRANSACTION_TIMEOUT_MS, signal }, (tx) =>
         deleteIdempotencyKeys(tx, before, KEYS_PER_TRANSACTION_MAX),
       )
+      total += deleted
+      progress(total)
       if (deleted < KEYS_PER_TRANSACTION_MAX) break
     }
   }
+  return total
 }

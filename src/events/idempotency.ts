@@ -1,4 +1,5 @@
-import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
+import { createSecretKey, type KeyObject } from 'node:crypto'
+import { hmacSha256 } from '../kernel/hmac.js'
 
 /** A repeat is recognised for at least this long; rows older than it are dropped hourly. */
 export const IDEMPOTENCY_KEPT_HOURS = 24
@@ -19,7 +20,7 @@ const derivedKeys = new WeakMap<KeyObject, KeyObject>()
 function idempotencyKeyOf(tagKey: KeyObject): KeyObject {
   let derived = derivedKeys.get(tagKey)
   if (derived === undefined) {
-    derived = createSecretKey(createHmac('sha256', tagKey).update('hyrelog idempotency 1').digest())
+    derived = createSecretKey(hmacSha256(tagKey, 'hyrelog idempotency 1'))
     derivedKeys.set(tagKey, derived)
   }
   return derived
@@ -35,8 +36,8 @@ export function idempotencyMark(
 ): IdempotencyMark {
   const key = idempotencyKeyOf(tagKey)
   return {
-    keyDigest: createHmac('sha256', key).update(`key\0${event.workspaceId}\0${event.key}`).digest(),
-    fingerprint: createHmac('sha256', key).update(`content\0${event.contentText}`).digest(),
+    keyDigest: hmacSha256(key, `key\0${event.workspaceId}\0${event.key}`),
+    fingerprint: hmacSha256(key, `content\0${event.contentText}`),
     field: event.field,
   }
 }

@@ -1,6 +1,6 @@
 import type { Transaction } from '../db/database.js'
 import type { Database } from '../db/database.js'
-import { bigintArray, byteaArray, textArray, timestampArray, uuidArray } from './binary-array.js'
+import { bigintArray, uuidArray } from './binary-array.js'
 import type { Region } from '../kernel/region.js'
 
 /** A run of a workspace's chain that the global index has to learn of. */
@@ -13,21 +13,29 @@ export interface Stretch {
   readonly last: number
 }
 
-/** All that the global index knows of an event. No personal data: tags are HMACs. */
-export interface IndexEntry {
-  readonly event_id: string
-  readonly company_id: string
-  readonly workspace_id: string
-  readonly project_id: string | null
-  readonly occurred_at: Date
-  readonly received_at: Date
-  readonly action: string
-  readonly category: string
-  readonly target_type: string | null
-  readonly actor_id_tag: Buffer | null
-  readonly actor_email_tag: Buffer | null
-  readonly target_id_tag: Buffer | null
-  readonly trace_id_tag: Buffer | null
+/** What the global index knows of an event, in the order in which it is read and written. No personal data: tags are HMACs. */
+const indexColumns = [
+  ['id', 'uuid'],
+  ['company_id', 'uuid'],
+  ['workspace_id', 'uuid'],
+  ['project_id', 'uuid'],
+  ['occurred_at', 'timestamptz'],
+  ['received_at', 'timestamptz'],
+  ['action', 'text'],
+  ['category', 'text'],
+  ['target_type', 'text'],
+  ['actor_id_tag', 'bytea'],
+  ['actor_email_tag', 'bytea'],
+  ['target_id_tag', 'bytea'],
+  ['trace_id_tag', 'bytea'],
+] as const
+type IndexColumn = (typeof indexColumns)[number][0]
+
+/** Index entries on their way from one database to the other, which nobody in between has to understand. */
+export interface IndexEntries {
+  readonly count: number
+  /** One array per column, in PostgreSQL's binary form: what one server sends the other takes. */
+  readonly columns: readonly Buffer[]
 }
 
 interface StretchRow {
@@ -55,59 +63,46 @@ export async function takeStretches(tx: Transaction, limit: number): Promise<Str
   }))
 }
 
+const readSql = `
+  select count(*)::integer as count, ${indexColumns.map(([name]) => `array_send(array_agg(e.${name})) as ${name}`).join(', ')}
+  from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as s (workspace_id, first, last)
+  join event e on e.workspace_id = s.workspace_id and e.sequence between s.first and s.last`
+
 /** The index entries of whole stretches' events. Lets the transaction see the companies they belong to. */
-export async function readEntries(tx: Transaction, stretches: readonly Stretch[]): Promise<IndexEntry[]> {
+export async function readEntries(tx: Transaction, stretches: readonly Stretch[]): Promise<IndexEntries> {
   const companies = [...new Set(stretches.map((stretch) => stretch.companyId))].join(',')
-  await tx.query("select set_config('app.companies', $1, true)", [companies], 'set_companies')
-  return tx.query<IndexEntry>(
-    `select e.id as event_id, e.company_id, e.workspace_id, e.project_id, e.occurred_at, e.received_at, e.action, e.category,
-       e.target_type, e.actor_id_tag, e.actor_email_tag, e.target_id_tag, e.trace_id_tag
-     from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as s (workspace_id, first, last)
-     join event e on e.workspace_id = s.workspace_id and e.sequence between s.first and s.last`,
-    [
-      uuidArray(stretches.map((stretch) => stretch.workspaceId)),
-      bigintArray(stretches.map((stretch) => stretch.first)),
-      bigintArray(stretches.map((stretch) => stretch.last)),
-    ],
-    'read_index_entries',
-  )
+  const [, rows] = await Promise.all([
+    tx.query("select set_config('app.companies', $1, true)", [companies], 'set_companies'),
+    tx.query<{ count: number } & Record<IndexColumn, Buffer>>(
+      readSql,
+      [
+        uuidArray(stretches.map((stretch) => stretch.workspaceId)),
+        bigintArray(stretches.map((stretch) => stretch.first)),
+        bigintArray(stretches.map((stretch) => stretch.last)),
+      ],
+      'read_index_entries',
+    ),
+  ])
+  const row = rows[0]!
+  return { count: row.count, columns: indexColumns.map(([name]) => row[name]) }
 }
+
+const names = indexColumns.map(([name]) => name)
+const namesButId = names.slice(1).join(', ')
+const insertSql = `
+  insert into event_index (event_id, region, ${namesButId})
+  select id, $1, ${namesButId}
+  from unnest(${indexColumns.map(([, type], index) => `$${index + 2}::${type}[]`).join(', ')}) as e (${names.join(', ')})
+  on conflict (event_id) do nothing`
 
 /** Adds entries to the global index; those that it has already stay as they are. */
 export async function insertEntries(
   control: Database,
   region: Region,
-  entries: readonly IndexEntry[],
+  entries: IndexEntries,
   timeoutMs: number,
 ): Promise<void> {
-  await control.query(
-    `insert into event_index (event_id, company_id, workspace_id, project_id, region, occurred_at, received_at, action,
-       category, target_type, actor_id_tag, actor_email_tag, target_id_tag, trace_id_tag)
-     select event_id, company_id, workspace_id, project_id, $1, occurred_at, received_at, action, category, target_type,
-       actor_id_tag, actor_email_tag, target_id_tag, trace_id_tag
-     from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::timestamptz[], $7::timestamptz[], $8::text[],
-         $9::text[], $10::text[], $11::bytea[], $12::bytea[], $13::bytea[], $14::bytea[])
-       as e (event_id, company_id, workspace_id, project_id, occurred_at, received_at, action, category, target_type,
-         actor_id_tag, actor_email_tag, target_id_tag, trace_id_tag)
-     on conflict (event_id) do nothing`,
-    [
-      region,
-      uuidArray(entries.map((entry) => entry.event_id)),
-      uuidArray(entries.map((entry) => entry.company_id)),
-      uuidArray(entries.map((entry) => entry.workspace_id)),
-      uuidArray(entries.map((entry) => entry.project_id)),
-      timestampArray(entries.map((entry) => entry.occurred_at)),
-      timestampArray(entries.map((entry) => entry.received_at)),
-      textArray(entries.map((entry) => entry.action)),
-      textArray(entries.map((entry) => entry.category)),
-      textArray(entries.map((entry) => entry.target_type)),
-      byteaArray(entries.map((entry) => entry.actor_id_tag)),
-      byteaArray(entries.map((entry) => entry.actor_email_tag)),
-      byteaArray(entries.map((entry) => entry.target_id_tag)),
-      byteaArray(entries.map((entry) => entry.trace_id_tag)),
-    ],
-    { name: 'insert_index_entries', timeoutMs },
-  )
+  await control.query(insertSql, [region, ...entries.columns], { name: 'insert_index_entries', timeoutMs })
 }
 
 /** Forgets stretches that are indexed; of one that is indexed in part, `rest` is what remains. */

@@ -95,9 +95,9 @@ export class Indexer {
         if (pieces.length === 0) return 0
         const entries = await readEntries(tx, pieces)
         // Committed there before it is forgotten here: a failure between the two repeats, it never loses.
-        if (entries.length > 0) await insertEntries(this.#deps.control, region, entries, STEP_TIMEOUT_MS)
+        if (entries.count > 0) await insertEntries(this.#deps.control, region, entries, STEP_TIMEOUT_MS)
         await settleStretches(tx, pieces, rest)
-        return entries.length
+        return entries.count
       }),
     )
   }

@@ -8,15 +8,15 @@ import { deadlineAfter } from '../kernel/deadline.js'
 import { notFound } from '../kernel/domain-error.js'
 import { decodeId } from '../kernel/ids.js'
 import type { Region } from '../kernel/region.js'
-import { mergePages } from '../regions/merge-pages.js'
 import type { RegionAnswer } from '../regions/region-gateway.js'
 import type { AuditEvent } from './audit-event.js'
 import type { WorkspaceWindow } from './event-conditions.js'
 import { type EventFilter, type EventFilterInput, filterFingerprint, parseEventFilter } from './event-filter.js'
 import type { EventPage, EventTotal, RegionReport } from './event-page.js'
-import { readEventPage } from './event-page.store.js'
+import { readEventPage, type StoredEvent } from './event-page.store.js'
 import type { EventReads } from './event-reads.js'
 import { countEvents } from './event-totals.store.js'
+import { readMergedPage } from './merged-page.js'
 import { retentionCutoff } from './retention.js'
 
 /** What every list of events is asked with. Ids are those of the API. */
@@ -40,9 +40,9 @@ interface EventList {
 /** Counting must not hold up a page for long. */
 const totalTimeoutMs = 2000
 
-const newestFirst = (a: AuditEvent, b: AuditEvent): number =>
+const newestFirst = (a: StoredEvent, b: StoredEvent): number =>
   b.occurredAt.getTime() - a.occurredAt.getTime() || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0)
-const oldestFirst = (a: AuditEvent, b: AuditEvent): number => newestFirst(b, a)
+const oldestFirst = (a: StoredEvent, b: StoredEvent): number => newestFirst(b, a)
 
 /**
  * The filter of a caller, checked, and those of the workspaces it lets through. `NOT_FOUND` for a workspace or project
@@ -97,25 +97,26 @@ export async function listEvents(
   const deadline = deadlineAfter(deps.regionDeadlineMs)
   const direction = page.direction === 'forward' ? 'older' : 'newer'
   const total = input.withTotal ? countOrNull(deps, windowsOf(list.workspaces), list.filter) : Promise.resolve(null)
-  const answers = await deps.gateway.readEach(list.regions, [reach.companyId], deadline, async (tx, region) => {
-    const workspaces = windowsOf(windowsByRegion.get(region) ?? [])
-    if (workspaces.length === 0) return []
-    const limit = page.size + 1
-    return readEventPage(tx, region, { ...list, workspaces, direction, position, limit, withBlobs: input.withBlobs })
+  const merged = await readMergedPage(deps.gateway, {
+    regions: list.regions,
+    companies: [reach.companyId],
+    deadline,
+    compare: direction === 'older' ? newestFirst : oldestFirst,
+    position,
+    size: page.size,
+    read: async (tx, region, from, limit) => {
+      const workspaces = windowsOf(windowsByRegion.get(region) ?? [])
+      if (workspaces.length === 0) return []
+      const { withBlobs } = input
+      return readEventPage(tx, region, { ...list, workspaces, direction, position: from, limit, withBlobs })
+    },
   })
+  const { answers } = merged
   for (const answer of answers)
     if (answer.status === 'UNAVAILABLE' && answer.reason === 'error')
       deps.report(answer.cause, `reading events in ${answer.region}`)
-  const merged = mergePages(
-    answers.map((answer) => {
-      const found = answer.status === 'UNAVAILABLE' ? [] : answer.value
-      return { items: found.slice(0, page.size), more: found.length > page.size }
-    }),
-    direction === 'older' ? newestFirst : oldestFirst,
-    page.size,
-  )
   const forward = page.direction === 'forward'
-  const events = forward ? merged.items : merged.items.toReversed()
+  const events = (forward ? merged.items : merged.items.toReversed()).map((event) => event.decode())
   return {
     events,
     // On the side where the cursor is there is at least the event it was made for.

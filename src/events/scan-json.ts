@@ -6,6 +6,9 @@ export const JSON_DEPTH_MAX = 32
 // Digits only: numbers from 1e21 on are written with an exponent and have no integer digits to lose.
 const allDigits = /^-?\d+$/
 
+// oxlint-disable-next-line no-control-regex
+const uncommon = /[\u0000-\u001f"\\\ud800-\udfff]/
+
 /** What is wrong with a text, or null: text must have a UTF-8 form and fit PostgreSQL and every language's strings. */
 export function textFault(text: string): string | null {
   if (!text.isWellFormed()) return 'must not hold a lone surrogate.'
@@ -37,6 +40,20 @@ function writeNumber(scan: Scan, value: number): string {
   return text
 }
 
+// Most texts need no escapes and have no faults, and this is the cheapest way to tell.
+function writeText(scan: Scan, text: string): string {
+  if (!uncommon.test(text)) return `"${text}"`
+  const wrong = textFault(text)
+  return wrong === null ? JSON.stringify(text) : fault(scan, wrong)
+}
+
+function writeName(scan: Scan, name: string): string {
+  if (!uncommon.test(name)) return `"${name}"`
+  const wrong = textFault(name)
+  if (wrong !== null) fault(scan, `the member's name ${wrong}`)
+  return JSON.stringify(name)
+}
+
 function writeMembers(scan: Scan, value: Readonly<Record<string, unknown>>, depth: number): string {
   // RFC 8785 sorts by UTF-16 code units, as the default comparison does. An own member named __proto__ is read as any
   // other: nothing is ever assigned by name here.
@@ -44,10 +61,8 @@ function writeMembers(scan: Scan, value: Readonly<Record<string, unknown>>, dept
   let text = '{'
   for (const member of members) {
     scan.path.push(member)
-    const wrong = textFault(member)
-    if (wrong !== null) fault(scan, `the member's name ${wrong}`)
     if (text.length > 1) text += ','
-    text += `${JSON.stringify(member)}:${write(scan, value[member], depth + 1)}`
+    text += `${writeName(scan, member)}:${write(scan, value[member], depth + 1)}`
     scan.path.pop()
   }
   return `${text}}`
@@ -66,10 +81,8 @@ function writeItems(scan: Scan, value: readonly unknown[], depth: number): strin
 
 function write(scan: Scan, value: unknown, depth: number): string {
   switch (typeof value) {
-    case 'string': {
-      const wrong = textFault(value)
-      return wrong === null ? JSON.stringify(value) : fault(scan, wrong)
-    }
+    case 'string':
+      return writeText(scan, value)
     case 'number':
       return writeNumber(scan, value)
     case 'boolean':

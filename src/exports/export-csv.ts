@@ -43,6 +43,8 @@ export const csvLines = (region: Region, events: readonly OpenedEvent[]): string
     { ...options, columns: [...csvColumns] },
   )
 
+const pseudonym = (bytes: Buffer | null): string => (bytes === null ? '' : `anon_${bytes.toString('hex')}`)
+
 const json = (value: unknown): string => (value === null || value === undefined ? '' : JSON.stringify(value))
 
 function rowOf(region: Region, { event, disclosures }: OpenedEvent): CsvRow {
@@ -54,7 +56,7 @@ function rowOf(region: Region, { event, disclosures }: OpenedEvent): CsvRow {
     receivedAt: event.receivedAt.toISOString(),
     action: event.action,
     category: event.category,
-    actorId: actor?.id ?? '',
+    actorId: actor?.id ?? pseudonym(event.actorPseudonym),
     actorEmail: actor?.email ?? '',
     actorName: actor?.name ?? '',
     targetType: event.targetType ?? '',

@@ -15,6 +15,8 @@ export interface StoredEvent {
   readonly category: string
   readonly targetType: string | null
   readonly erasedAt: Date | null
+  /** What an anonymised actor is shown as. */
+  readonly actorPseudonym: Buffer | null
   readonly identityBlob: Buffer | null
   readonly contentBlob: Buffer | null
 }
@@ -33,6 +35,7 @@ interface EventRow {
   readonly category: string
   readonly target_type: string | null
   readonly erased_at: Date | null
+  readonly actor_pseudonym: Buffer | null
   readonly identity_blob: Buffer | null
   readonly content_blob: Buffer | null
 }
@@ -46,7 +49,7 @@ export async function readEvents(
 ): Promise<StoredEvent[]> {
   const rows = await tx.query<EventRow>(
     `select id, sequence, term, project_id, body, prev_hash, hash, occurred_at, received_at, action, category,
-       target_type, erased_at, identity_blob, content_blob
+       target_type, erased_at, actor_pseudonym, identity_blob, content_blob
      from event where workspace_id = $1 and sequence between $2 and $3 order by sequence`,
     [workspaceId, from, to],
     'export_events',
@@ -65,6 +68,7 @@ export async function readEvents(
     category: row.category,
     targetType: row.target_type,
     erasedAt: row.erased_at,
+    actorPseudonym: row.actor_pseudonym,
     identityBlob: row.identity_blob,
     contentBlob: row.content_blob,
   }))
@@ -100,4 +104,67 @@ export async function findReceived(
     if (row?.found != null) return Number(row.found)
   }
   return null
+}
+
+/** What is left of an erased disclosure. */
+export interface StoredTombstone {
+  /** Of the event it belonged to. */
+  readonly sequence: number
+  readonly digest: Buffer
+  /** The sequence of the erasure event. */
+  readonly erasure: number
+}
+
+interface TombstoneRow {
+  readonly sequence: string
+  readonly digest: Buffer
+  readonly erasure_sequence: string
+}
+
+const toTombstone = (row: TombstoneRow): StoredTombstone => ({
+  sequence: Number(row.sequence),
+  digest: row.digest,
+  erasure: Number(row.erasure_sequence),
+})
+
+/** The tombstones of events from one sequence to another, both included. */
+export async function readTombstones(
+  tx: Transaction,
+  workspaceId: string,
+  from: number,
+  to: number,
+): Promise<StoredTombstone[]> {
+  const rows = await tx.query<TombstoneRow>(
+    `select sequence, digest, erasure_sequence from tombstone
+     where workspace_id = $1 and sequence between $2 and $3 order by sequence, digest`,
+    [workspaceId, from, to],
+    'export_tombstones',
+  )
+  return rows.map(toTombstone)
+}
+
+/** All tombstones of one erasure. */
+export async function readErasure(tx: Transaction, workspaceId: string, erasure: number): Promise<StoredTombstone[]> {
+  const rows = await tx.query<TombstoneRow>(
+    'select sequence, digest, erasure_sequence from tombstone where workspace_id = $1 and erasure_sequence = $2',
+    [workspaceId, erasure],
+    'export_erasure',
+  )
+  return rows.map(toTombstone)
+}
+
+/** The erasures after a run of events that erased something in it, in the order of the chain. */
+export async function readErasuresOf(
+  tx: Transaction,
+  workspaceId: string,
+  from: number,
+  to: number,
+): Promise<number[]> {
+  const rows = await tx.query<{ erasure_sequence: string }>(
+    `select distinct erasure_sequence from tombstone
+     where workspace_id = $1 and sequence between $2 and $3 and erasure_sequence > $3 order by erasure_sequence`,
+    [workspaceId, from, to],
+    'export_erasures_of',
+  )
+  return rows.map((row) => Number(row.erasure_sequence))
 }

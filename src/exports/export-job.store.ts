@@ -68,14 +68,19 @@ export type NewExport = Pick<
   'id' | 'companyId' | 'workspaceId' | 'region' | 'format' | 'from' | 'to' | 'createdAt'
 >
 
-/** Puts an export in the queue, unless the company has `openMax` there already: null then. */
-export async function insertExport(control: Database, job: NewExport, openMax: number): Promise<ExportJob | null> {
+/** Puts an export in the queue, unless the company has as many there, or finished and kept, as it may: null then. */
+export async function insertExport(
+  control: Database,
+  job: NewExport,
+  { openMax, keptMax }: { readonly openMax: number; readonly keptMax: number },
+): Promise<ExportJob | null> {
   const rows = await control.query<JobRow>(
     `insert into export_job (id, company_id, workspace_id, region, format, from_time, to_time, created_at)
      select $1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::timestamptz, $7::timestamptz, $8::timestamptz
      where (select count(*) from export_job where company_id = $2 and status in ('QUEUED', 'RUNNING')) < $9::int
+       and (select count(*) from export_job where company_id = $2 and status = 'DONE' and expires_at > $8) < $10::int
      returning ${columns}`,
-    [job.id, job.companyId, job.workspaceId, job.region, job.format, job.from, job.to, job.createdAt, openMax],
+    [job.id, job.companyId, job.workspaceId, job.region, job.format, job.from, job.to, job.createdAt, openMax, keptMax],
     { name: 'insert_export' },
   )
   return rows[0] === undefined ? null : toJob(rows[0])
@@ -140,7 +145,8 @@ export async function storeProgress(
   leaseMs: number,
 ): Promise<boolean> {
   const rows = await control.query(
-    `update export_job set rows_written = $3, bytes_written = $4, file_name = $5, failures = 0,
+    `update export_job set rows_written = $3, bytes_written = $4, file_name = $5,
+       failures = case when rows_written < $3 then 0 else failures end,
        lease_until = clock_timestamp() + make_interval(secs => $6::float8 / 1000)
      where id = $1 and lease_owner = $2 and status = 'RUNNING' returning id`,
     [lease.id, lease.owner, progress.rows, progress.bytes, progress.fileName, leaseMs],
@@ -183,6 +189,18 @@ export async function completeExport(
   return rows.length === 1
 }
 
+/** Puts an export back to its beginning: what it was a snapshot of is no longer there. */
+export async function restartExport(control: Database, lease: ExportLease): Promise<void> {
+  await control.query(
+    `update export_job set status = 'QUEUED', lease_owner = null, lease_until = null, tree_size = null, note = null,
+       first_sequence = null, last_sequence = null, rows_written = 0, bytes_written = 0, file_name = null,
+       failures = failures + 1
+     where id = $1 and lease_owner = $2 and status = 'RUNNING'`,
+    [lease.id, lease.owner],
+    { name: 'restart_export' },
+  )
+}
+
 /** Gives an export back to the queue; nobody takes it for `pauseMs`. `hasFailed` counts a failure. */
 export async function releaseExport(
   control: Database,
@@ -210,11 +228,16 @@ export async function failExport(control: Database, lease: ExportLease, failure:
 /** Marks exports that are past their time, and forgets those that ended long ago. */
 export async function expireExports(control: Database, now: Date, forgetBefore: Date): Promise<void> {
   await control.query(`update export_job set status = 'EXPIRED' where status = 'DONE' and expires_at <= $1`, [now])
-  await control.query(`delete from export_job where status in ('EXPIRED', 'FAILED') and created_at < $1`, [forgetBefore])
+  await control.query(`delete from export_job where status in ('EXPIRED', 'FAILED') and created_at < $1`, [
+    forgetBefore,
+  ])
 }
 
 /** Of files by export id and name, those that an export still needs. */
-export async function neededFiles(control: Database, ids: readonly string[]): Promise<ReadonlyMap<string, string | null>> {
+export async function neededFiles(
+  control: Database,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, string | null>> {
   const rows = await control.query<{ id: string; file_name: string | null }>(
     `select id, file_name from export_job where id = any ($1::uuid[]) and status in ('QUEUED', 'RUNNING', 'DONE')`,
     [ids],

@@ -51,7 +51,9 @@ export const statusAt = (job: ExportJob, now: Date): ExportStatus =>
   job.status === 'DONE' && job.expiresAt! <= now ? 'EXPIRED' : job.status
 
 /** How many events the export will hold; null while that isn't known. */
-export function totalRows({ snapshot }: ExportJob): number | null {
+export function totalRows({ snapshot, sha256, rowsWritten }: ExportJob): number | null {
+  // A part has besides the erasures it names, which are counted when they are written.
+  if (sha256 !== null) return rowsWritten
   if (snapshot === null) return null
   const { firstSequence, lastSequence } = snapshot
   return firstSequence === null || lastSequence === null ? 0 : lastSequence - firstSequence + 1

@@ -5,9 +5,17 @@ import { DomainError } from '../kernel/domain-error.js'
 import { newUuid } from '../kernel/ids.js'
 import type { RegionRegistry } from '../regions/region-registry.js'
 import type { ExportJob } from './export-job.js'
-import { claimExport, type ExportLease, failExport, releaseExport, renewLease } from './export-job.store.js'
+import {
+  claimExport,
+  type ExportLease,
+  failExport,
+  releaseExport,
+  renewLease,
+  restartExport,
+} from './export-job.store.js'
+import { sweepExports } from './expire-exports.job.js'
 import { NotSignedYet } from './take-snapshot.js'
-import { ExportImpossible, LeaseLost, type WriteDeps, writeExport } from './write-export.js'
+import { ExportImpossible, LeaseLost, SnapshotOutdated, type WriteDeps, writeExport } from './write-export.js'
 
 /** Exports written at a time by one process. */
 export const EXPORTS_RUNNING_MAX = 2
@@ -15,6 +23,8 @@ export const EXPORTS_RUNNING_MAX = 2
 const LEASE_MS_DEFAULT = 30_000
 /** How often the queue is looked at for what other processes put there, or left. */
 const POLL_MS = 2_000
+/** How often this machine's disk is looked through for files of exports that are over. */
+const CLEAN_EVERY_MS = 5 * 60_000
 const RETRY_PAUSE_MS = 5_000
 /** Two minutes of a region that doesn't answer. */
 const FAILURES_MAX = 24
@@ -33,6 +43,7 @@ export class ExportRunner {
   readonly #deps: ExportRunnerDeps
   readonly #leaseMs: number
   readonly #stop = new AbortController()
+  #cleanNow = new AbortController()
   readonly #workers: Promise<void>[] = []
   #wakers: (() => void)[] = []
 
@@ -43,6 +54,7 @@ export class ExportRunner {
 
   start(): void {
     for (let i = 0; i < EXPORTS_RUNNING_MAX; i++) this.#workers.push(this.#work())
+    this.#workers.push(this.#clean())
   }
 
   /** Something was put into the queue. */
@@ -50,6 +62,11 @@ export class ExportRunner {
     const wakers = this.#wakers
     this.#wakers = []
     for (const wake of wakers) wake()
+  }
+
+  /** Exports were ended: looks through this machine's disk for their files at once. */
+  clean(): void {
+    this.#cleanNow.abort()
   }
 
   /** Gives back what is being written; resolves when nothing is any more. */
@@ -66,6 +83,19 @@ export class ExportRunner {
         return false
       })
       if (!found && !this.#stop.signal.aborted) await this.#pause()
+    }
+  }
+
+  async #clean(): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      await sweepExports(this.#deps, signal).catch((err: unknown) => {
+        if (!signal.aborted) this.#deps.log.warn({ err }, 'old exports could not be deleted; it is tried again')
+      })
+      // The only way it rejects is the stop.
+      const sooner = AbortSignal.any([signal, this.#cleanNow.signal])
+      await wait(CLEAN_EVERY_MS, undefined, { signal: sooner, ref: false }).catch(() => undefined)
+      this.#cleanNow = new AbortController()
     }
   }
 
@@ -87,7 +117,8 @@ export class ExportRunner {
       await writeExport({ ...this.#deps, leaseMs: this.#leaseMs }, job, lease, signal)
       this.#deps.log.info({ exportId: job.id, region: job.region }, 'an export is complete')
     } catch (error) {
-      await this.#settle(job, lease, error)
+      // An aborted wait says only that it was aborted.
+      await this.#settle(job, lease, lost.signal.aborted ? lost.signal.reason : error)
     } finally {
       clearInterval(renewal)
     }
@@ -112,6 +143,7 @@ export class ExportRunner {
       return undefined
     }
     if (error instanceof ExportImpossible) return failExport(control, lease, error.message, clock.now())
+    if (error instanceof SnapshotOutdated && job.failures + 1 < FAILURES_MAX) return restartExport(control, lease)
     if (!isPassing(error)) {
       log.error(about, 'an export failed')
       return failExport(control, lease, 'Something went wrong on our side.', clock.now())
@@ -127,12 +159,17 @@ export class ExportRunner {
   }
 
   async #pause(): Promise<void> {
-    const woken = new Promise<void>((resolve) => this.#wakers.push(resolve))
+    let wake = (): void => undefined
+    const woken = new Promise<void>((resolve) => {
+      wake = resolve
+    })
+    this.#wakers.push(wake)
     const timer = new AbortController()
     // Rejects only where it is aborted: the waiting is over then.
     const due = wait(POLL_MS, undefined, { signal: timer.signal, ref: false }).catch(() => undefined)
     await Promise.race([woken, due])
     timer.abort()
+    this.#wakers = this.#wakers.filter((other) => other !== wake)
   }
 }
 

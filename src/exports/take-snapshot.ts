@@ -58,7 +58,7 @@ async function checkpointOf(
   signal: AbortSignal,
 ): Promise<SignedCheckpoint> {
   const deadline = performance.now() + SIGNED_WITHIN_MS
-  for (let nudged = false; ; ) {
+  for (let nudged = false; ;) {
     const checkpoint = await inRegion((tx) => findCheckpoint(tx, workspaceId))
     if (checkpoint !== null && checkpoint.treeSize >= head) return checkpoint
     if (!nudged) checkpointer.nudge(region, [{ workspaceId, companyId }])

@@ -2,18 +2,20 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { treeNodeReader } from '../checkpoints/tree-node.store.js'
 import type { Database, Transaction } from '../db/database.js'
 import type { ControlFacts } from '../directory/control-facts.js'
+import type { ClaimedTombstone } from '../ledger/chain-event.js'
 import { fromBytes, utf8Text } from '../ledger/crypto.js'
 import { writeCheckpointLine, writeExportLine } from '../ledger/export-line.js'
 import type { NoteKey } from '../ledger/signed-note.js'
 import type { RegionRegistry } from '../regions/region-registry.js'
 import type { SubjectKeys } from '../sealing/subject-keys.js'
 import { csvHeader, csvLines } from './export-csv.js'
-import { readEvents } from './export-event.store.js'
+import { readErasuresOf, readEvents, readTombstones, type StoredTombstone } from './export-event.store.js'
 import { deleteExportFile, ExportFile, exportFileName, exportFolder } from './export-file.js'
 import { EXPORT_KEPT_MS, type ExportJob, type ExportSnapshot, totalRows } from './export-job.js'
 import { completeExport, type ExportLease, storeProgress, storeSnapshot } from './export-job.store.js'
 import { type OpenedEvent, openEvents } from './open-event.js'
 import { RunProver } from './run-prover.js'
+import { TombstoneProver } from './tombstone-prover.js'
 import { type InRegion, type SnapshotDeps, takeSnapshot } from './take-snapshot.js'
 
 /** Events of one transaction: a few megabytes at the most, whatever the export's size. */
@@ -32,6 +34,11 @@ export class ExportImpossible extends Error {
   override readonly name = 'ExportImpossible'
 }
 
+/** Something was erased after the snapshot that isn't written yet: only a later snapshot can say so. */
+export class SnapshotOutdated extends Error {
+  override readonly name = 'SnapshotOutdated'
+}
+
 export interface WriteDeps extends SnapshotDeps {
   readonly control: Database
   readonly registry: Pick<RegionRegistry, 'use'>
@@ -45,8 +52,8 @@ export interface WriteDeps extends SnapshotDeps {
 
 /**
  * Writes an export to its end, or goes on where an earlier attempt stopped: each event of the snapshot once, in the
- * order of the chain. Memory doesn't grow with it. Throws {@link LeaseLost}, {@link ExportImpossible}, NotSignedYet,
- * DatabaseError, and the signal's reason where that is aborted; what is on disk by then is noted.
+ * order of the chain. Memory doesn't grow with it. Throws {@link LeaseLost}, {@link ExportImpossible},
+ * {@link SnapshotOutdated}, NotSignedYet, DatabaseError, and the signal's reason where that is aborted; what is on disk by then is noted.
  */
 export async function writeExport(
   deps: WriteDeps,
@@ -105,7 +112,8 @@ class Writer {
   readonly #deps: WriteDeps
   readonly #job: ExportJob & { readonly snapshot: ExportSnapshot }
   readonly #at: Writing
-  readonly #prover: RunProver | null
+  /** Of a part, whose lines verify alone. */
+  readonly #provers: { readonly run: RunProver; readonly tombstones: TombstoneProver } | null
   #rows = 0
   #syncedAtMs = performance.now()
 
@@ -115,7 +123,10 @@ class Writer {
     this.#at = at
     const { firstSequence, lastSequence, treeSize } = job.snapshot
     const isWhole = firstSequence === 1 && lastSequence === treeSize
-    this.#prover = isWhole || job.format === 'CSV' ? null : new RunProver(treeSize)
+    this.#provers =
+      isWhole || job.format === 'CSV'
+        ? null
+        : { run: new RunProver(treeSize), tombstones: new TombstoneProver(job.workspaceId) }
   }
 
   async begin(rows: number): Promise<void> {
@@ -127,7 +138,7 @@ class Writer {
   async writeEvents(): Promise<void> {
     const { firstSequence, lastSequence } = this.#job.snapshot
     if (firstSequence === null || lastSequence === null) return
-    for (let from = firstSequence + this.#rows; from <= lastSequence; ) {
+    for (let from = firstSequence + this.#rows; from <= lastSequence;) {
       this.#at.signal.throwIfAborted()
       const to = Math.min(from + BATCH_EVENTS - 1, lastSequence)
       const text = await this.#at.inRegion((tx) => this.#textOf(tx, from, to))
@@ -142,6 +153,8 @@ class Writer {
 
   async end(): Promise<void> {
     const { format, snapshot } = this.#job
+    if (this.#rows !== totalRows(this.#job)) throw new Error('an export has not as many rows as its snapshot')
+    if (this.#provers !== null) await this.#writeErasures()
     if (format === 'NDJSON' && snapshot.note !== null) {
       const keys = await this.#deps.signersOf(this.#job, snapshot.note)
       await this.#at.file.append(`${writeCheckpointLine(snapshot.note, keys)}\n`)
@@ -156,7 +169,6 @@ class Writer {
       completedAt,
       expiresAt: new Date(completedAt.getTime() + EXPORT_KEPT_MS),
     }
-    if (this.#rows !== totalRows(this.#job)) throw new Error('an export has not as many rows as its snapshot')
     if (!(await completeExport(this.#deps.control, this.#at.lease, done)))
       throw new LeaseLost('another process has the export')
   }
@@ -177,17 +189,46 @@ class Writer {
       throw new ExportImpossible(`The chain has a gap between ${from} and ${to}: it can't be exported as a whole.`)
     const opened = await openEvents(tx, this.#deps.subjectKeys, { region, workspaceId }, events)
     if (format === 'CSV') return csvLines(region, opened)
-    const read = treeNodeReader(tx, workspaceId)
+    // After the events: one that lost its values in between is then read with its tombstones at least.
+    const tombstones = Map.groupBy(await readTombstones(tx, workspaceId, from, to), ({ sequence }) => sequence)
     let text = ''
-    for (const one of opened) text += `${await this.#lineOf(one, read)}\n`
+    for (const one of opened) text += `${await this.#lineOf(tx, one, tombstones.get(one.event.sequence) ?? [])}\n`
     return text
   }
 
-  async #lineOf({ event, disclosures }: OpenedEvent, read: ReturnType<typeof treeNodeReader>): Promise<string> {
+  /** The erasures that tombstones of the run name and that come after it. */
+  async #writeErasures(): Promise<void> {
+    const { workspaceId, snapshot } = this.#job
+    const { firstSequence, lastSequence } = snapshot
+    const { file, inRegion } = this.#at
+    const erasures = await inRegion((tx) => readErasuresOf(tx, workspaceId, firstSequence!, lastSequence!))
+    for (const sequence of erasures) {
+      // One beyond the snapshot erased what was written already, as it was then.
+      if (sequence > snapshot.treeSize) break
+      await file.append(await inRegion((tx) => this.#textOf(tx, sequence, sequence)))
+      this.#rows++
+    }
+  }
+
+  async #lineOf(
+    tx: Transaction,
+    { event, disclosures }: OpenedEvent,
+    stored: readonly StoredTombstone[],
+  ): Promise<string> {
     const { sequence, term, prevHash, hash } = event
     const body = utf8Text(event.body)
     if (body === null) throw new ExportImpossible(`The body of event ${sequence} is damaged: it can't be exported.`)
-    const proof = this.#prover === null ? null : await this.#prover.proofOf(sequence, read)
+    if (stored.some(({ erasure }) => erasure > this.#job.snapshot.treeSize))
+      throw new SnapshotOutdated('something was erased after the snapshot')
+    const tombstones: ClaimedTombstone[] = []
+    for (const one of stored)
+      tombstones.push(
+        this.#provers === null
+          ? { digest: fromBytes(one.digest), erasure: one.erasure }
+          : await this.#provers.tombstones.prove(tx, one),
+      )
+    const read = treeNodeReader(tx, this.#job.workspaceId)
+    const proof = await this.#provers?.run.proofOf(sequence, read)
     return writeExportLine({
       body,
       sequence,
@@ -195,8 +236,8 @@ class Writer {
       prevHash: sequence === 1 ? null : fromBytes(prevHash),
       hash: fromBytes(hash),
       disclosures,
-      tombstones: [],
-      ...(proof === null ? {} : { proof }),
+      tombstones,
+      ...(proof === undefined ? {} : { proof }),
     })
   }
 }

@@ -29,6 +29,8 @@ export interface GraphqlContext {
    * the body's root (`variables.input.payload.x`). Scanned when first asked for.
    */
   textFaults(): readonly InputFault[]
+  /** Aborted when the client goes away before it has its answer: work that only it waits for can stop. */
+  clientGone(): AbortSignal
   /** Things that features make once per request. Use {@link oncePerRequest}. */
   readonly made: Map<unknown, unknown>
 }

@@ -26,6 +26,8 @@ export interface ClaimedRun {
   /** The tick it belongs to; null where somebody started it. */
   readonly slot: Date | null
   readonly resumeFrom: JsonObject | null
+  /** When its lease began, at the latest, on the monotonic clock. */
+  readonly leasedAtMs: number
 }
 
 /** A run that is over, for log and figures. */

@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, hash, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { canonicalJson, type JsonValue } from './canonical-json.js'
 import { badInput } from './domain-error.js'
 import { uuidFromBytes, uuidToBytes } from './ids.js'
@@ -27,14 +27,15 @@ export const deriveCursorKey = (secret: KeyObject): KeyObject =>
   createSecretKey(Buffer.from(hkdfSync('sha256', secret, Buffer.alloc(0), 'hyrelog cursor 1', 32)))
 
 /**
- * A codec for the list that `scope` describes. A cursor is `version1 ‖ time8 ‖ id16 ‖ mac16` in base64url; the MAC covers
- * the scope, so that a cursor made up, altered, or taken from a list with another filter, tenant or kind is refused
+ * A codec for the list that `scope` describes. A cursor is `version1 ‖ time8 ‖ id16 ‖ mac16` in base64url; the MAC's key
+ * depends on the scope, so that a cursor made up, altered, or taken from a list with another filter, tenant or kind is refused
  * instead of quietly skipping events. It names a position and nothing else: any process with the same secret reads it.
  */
 export function cursorCodec(key: KeyObject, scope: JsonValue): CursorCodec {
-  const scopeText = canonicalJson(scope)
+  // A key of this list's own, and one plain hash per cursor: with everything hashed of one length, that is a MAC too.
+  const listKey = createHmac('sha256', key).update(canonicalJson(scope)).digest()
   const mac = (position: Uint8Array) =>
-    createHmac('sha256', key).update(position).update(scopeText).digest().subarray(0, macBytes)
+    hash('sha256', Buffer.concat([listKey, position]), 'buffer').subarray(0, macBytes)
   return {
     encode({ timeMs, uuid }) {
       const bytes = Buffer.alloc(positionBytes)

@@ -15,8 +15,11 @@ const plainPrefixes = {
   user: 'usr',
   invitation: 'inv',
   adminEvent: 'adm',
+  gdprRequest: 'gdpr',
+  legalHold: 'hold',
+  jobRun: 'run',
 } as const
-const regionalPrefixes = { event: 'evt' } as const
+const regionalPrefixes = { event: 'evt', export: 'exp' } as const
 
 export type PlainKind = keyof typeof plainPrefixes
 export type RegionalKind = keyof typeof regionalPrefixes
@@ -40,6 +43,11 @@ export function uuidFromBytes(bytes: Uint8Array): string {
 
 /** The 16 bytes of a UUID. */
 export const uuidToBytes = (uuid: string): Buffer => Buffer.from(uuid.replaceAll('-', ''), 'hex')
+
+/** Writes the 16 bytes of a UUID in its usual text form. */
+export function writeUuid(target: Buffer, uuid: string, at: number): void {
+  target.write(uuid.replaceAll('-', ''), at, 'hex')
+}
 
 let lastMs = -1
 let counter = 0

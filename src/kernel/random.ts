@@ -16,3 +16,22 @@ export function randomBytes(size: number): Buffer {
   used += size
   return bytes
 }
+
+const SALTS_PER_DRAW = 16
+
+/**
+ * Answers fresh random bytes of `size` (up to 64) at each call. They are views of a few shared buffers, which live as
+ * long as any of them: for salts that stay and go together.
+ */
+export function saltSource(size: number): () => Buffer {
+  let drawn = randomBytes(SALTS_PER_DRAW * size)
+  let at = 0
+  return () => {
+    if (at === drawn.length) {
+      drawn = randomBytes(SALTS_PER_DRAW * size)
+      at = 0
+    }
+    at += size
+    return drawn.subarray(at - size, at)
+  }
+}

@@ -63,9 +63,19 @@ export function bodyText(fields: BodyFields, digests: readonly string[]): string
  * that is a fault of ours, no client can cause it.
  */
 export function buildBody(fields: BodyFields, disclosures: readonly Disclosure[]): { body: Buffer; bodyHash: Buffer } {
+  return buildBodyOfDigests(fields, disclosures, disclosures.map(disclosureDigestBase64))
+}
+
+/** {@link buildBody} where the disclosures' digests, in base64 and in their order, are known. */
+export function buildBodyOfDigests(
+  fields: BodyFields,
+  disclosures: readonly Pick<Disclosure, 'path'>[],
+  digestsBase64: readonly string[],
+): { body: Buffer; bodyHash: Buffer } {
   // In the order of the base64 texts, which is not that of the digests' own bytes: the published vectors decide it.
-  const digests = disclosures.map(disclosureDigestBase64).sort()
-  if (new Set(digests).size !== digests.length || new Set(disclosures.map((d) => d.path)).size !== disclosures.length)
+  const digests = [...digestsBase64].sort()
+  const isTwice = (digest: string, index: number): boolean => digest === digests[index + 1]
+  if (digests.some(isTwice) || new Set(disclosures.map((d) => d.path)).size !== digests.length)
     throw new Error('the disclosures of an event must differ in path and digest')
   const body = utf8Bytes(bodyText(fields, digests))
   return { body, bodyHash: toBytes(bodyHashLatin1(body)) }

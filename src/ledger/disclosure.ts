@@ -68,10 +68,18 @@ export const disclosureDigest = (disclosure: Disclosure): Buffer => toBytes(sha2
 /** The digest as bodies hold it. */
 export const disclosureDigestBase64 = (disclosure: Disclosure): string => sha256Base64(preimage(disclosure))
 
+/** JCS([path, value]), what a digest commits to beside the salt. Throws `NotCanonicalError`. */
+export const disclosureJson = ({ path, value }: Pick<Disclosure, 'path' | 'value'>): string =>
+  `[${canonicalJson(path)},${canonicalJson(value)}]`
+
+/** {@link disclosureDigestBase64} of a disclosure whose {@link disclosureJson} is known. */
+export const jsonDigestBase64 = (json: string, salt: Uint8Array): string => sha256Base64(jsonPreimage(json, salt))
+
+const preimage = (disclosure: Disclosure): Uint8Array => jsonPreimage(disclosureJson(disclosure), disclosure.salt)
+
 /** What is hashed. Valid until the next call. */
-function preimage({ path, value, salt }: Disclosure): Uint8Array {
+function jsonPreimage(json: string, salt: Uint8Array): Uint8Array {
   if (salt.length !== SALT_BYTES) throw new RangeError('a salt has 16 bytes')
-  const json = `[${canonicalJson(path)},${canonicalJson(value)}]`
   scratch.set(salt, SALT_AT)
   const written = writeUtf8(jsonPart, json)
   if (written >= 0) return scratch.subarray(0, JSON_AT + written)
@@ -105,7 +113,7 @@ export function disclosuresOf(fields: DisclosableFields, salt: () => Uint8Array)
 }
 
 /** The inverse of {@link disclosuresOf}, of as many disclosures as are left. Takes their paths and shapes as verified. */
-export function fieldsOf(disclosures: Iterable<Disclosure>): DisclosedFields {
+export function fieldsOf(disclosures: Iterable<Omit<Disclosure, 'salt'>>): DisclosedFields {
   const plain = new Map<string, string>()
   const payload: [string, JsonValue][] = []
   const metadata: [string, JsonValue][] = []

@@ -1,4 +1,12 @@
-export { bodyHash, bodyText, buildBody, isLabel, LABEL_CHARACTERS_MAX, type BodyFields } from './body.js'
+export {
+  bodyHash,
+  bodyText,
+  buildBody,
+  buildBodyOfDigests,
+  isLabel,
+  LABEL_CHARACTERS_MAX,
+  type BodyFields,
+} from './body.js'
 export type { BodyColumns, ChainEvent, ClaimedTombstone } from './chain-event.js'
 export { ChainVerifier, type ChainState, type ChainVerifierOptions } from './chain-verifier.js'
 export type { KeptCheckpoint } from './checkpoint-verdict.js'
@@ -14,8 +22,10 @@ export { CompactRange, TILE_HEIGHT, TILE_WIDTH, type MerkleNode } from './compac
 export { fromBytes, fromHex, toBytes, toHex, utf8Text, type Latin1 } from './crypto.js'
 export {
   disclosureDigest,
+  disclosureJson,
   disclosuresOf,
   fieldsOf,
+  jsonDigestBase64,
   SALT_BYTES,
   type DisclosableFields,
   type DisclosedChange,

@@ -9,7 +9,8 @@ const TIMEOUT_MS = 60_000
 export const sessionExpiryJob = (deps: { readonly control: Database; readonly clock: Clock }): Job => ({
   name: 'expire-sessions',
   description: 'Deletes dashboard sessions that are over and old counters of sign-in attempts.',
-  pattern: '*/15 * * * *',
+  schedule: '*/15 * * * *',
+  perRegion: false,
   timeoutMs: TIMEOUT_MS,
   run: () => deleteExpiredSessions(deps.control, deps.clock.now()),
 })

@@ -1,6 +1,6 @@
 /**
- * Remembers that a database doesn't answer, so that not every request waits for it. After a failure nothing is let
- * through for `breakMs`; then one call goes out to see, and its outcome decides.
+ * Remembers that a database doesn't answer, so that no request waits for it: after a failure nothing is let through.
+ * Whether it is back is found out beside the requests, at most one question each `breakMs`.
  */
 export class CircuitBreaker {
   #openUntilMs: number | null = null
@@ -13,10 +13,14 @@ export class CircuitBreaker {
     this.#nowMs = nowMs
   }
 
-  /** Whether a call may go out now. Whoever is let through reports the outcome, whatever it is. */
-  admits(): boolean {
-    if (this.#openUntilMs === null) return true
-    if (this.#probing || this.#nowMs() < this.#openUntilMs) return false
+  /** Whether requests may go out. */
+  get isClosed(): boolean {
+    return this.#openUntilMs === null
+  }
+
+  /** Whether the database should be asked now if it is back. Whoever is told so reports the outcome, whatever it is. */
+  admitsProbe(): boolean {
+    if (this.#openUntilMs === null || this.#probing || this.#nowMs() < this.#openUntilMs) return false
     this.#probing = true
     return true
   }

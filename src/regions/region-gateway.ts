@@ -1,9 +1,11 @@
-import type { Database, Transaction } from '../db/database.js'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Database, DirectTransaction } from '../db/database.js'
 import { DatabaseError } from '../db/database-error.js'
 import { type Deadline, DeadlineExceeded, within } from '../kernel/deadline.js'
 import { DomainError } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
 import { CircuitBreaker } from './circuit-breaker.js'
+import type { RegionTrouble } from './region-state.js'
 import type { RegionRegistry } from './region-registry.js'
 
 /** What went wrong with a region, in the words clients see. */
@@ -29,15 +31,15 @@ export type RegionAnswer<T> = {
     }
 )
 
-export type RegionRead<T> = (tx: Transaction, region: Region) => Promise<T>
+export type RegionRead<T> = (tx: DirectTransaction, region: Region) => Promise<T>
 
-interface Breakers {
-  readonly primary: CircuitBreaker
-  readonly readOnly: CircuitBreaker
-}
+type Side = 'primary' | 'readOnly'
 
-/** How long a database that did not answer is left alone. */
-const breakMs = 1000
+type Breakers = Readonly<Record<Side, CircuitBreaker>>
+
+/** How long a database that did not answer is left alone before it is asked, by us, whether it is back. */
+const breakMs = 250
+const probeTimeoutMs = 1000
 /** A database gives up by itself at the deadline; this is for one that doesn't. */
 const guardMs = 100
 /** The part of the time a primary gets where a read-only server could still answer after it. */
@@ -76,9 +78,35 @@ export class RegionGateway {
   readonly #registry: RegionRegistry
   readonly #breakers = new WeakMap<Database, Breakers>()
   readonly #lastFailure = new WeakMap<CircuitBreaker, RegionFailure>()
+  readonly #probers = new Map<CircuitBreaker, Promise<void>>()
+  readonly #stop = new AbortController()
 
   constructor(registry: RegionRegistry) {
     this.#registry = registry
+  }
+
+  /**
+   * Hears what keeps a region from answering, as found by somebody else; null: nothing does. It is asked by this process
+   * too before that is believed for longer than a moment: the two may not have the same way to it.
+   */
+  heard(region: Region, failure: RegionTrouble | null): void {
+    const database = this.#registry.find(region)?.database
+    if (database === undefined) return
+    const breaker = this.#breakersOf(database).primary
+    if (failure === null) breaker.answered()
+    else if (breaker.isClosed) this.#break(region, database, 'primary', failure === 'read_only' ? 'error' : failure)
+  }
+
+  /** Whether the region did not answer a moment ago, and is not asked until it does. */
+  isBroken(region: Region): boolean {
+    const database = this.#registry.find(region)?.database
+    return database !== undefined && !this.#breakersOf(database).primary.isClosed
+  }
+
+  /** Asks no region any more whether it is back. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await Promise.all(this.#probers.values())
   }
 
   /**
@@ -96,10 +124,11 @@ export class RegionGateway {
     if (this.#registry.find(region) === undefined)
       return { region, status: 'UNAVAILABLE', servedBy: null, latencyMs: 0, reason: 'not_configured', cause: null }
     return this.#registry.use(region, async ({ database }) => {
-      const breakers = this.#breakersOf(database)
-      const attempt = (from: 'primary' | 'readOnly', timeoutMs: number) =>
-        this.#attempt(breakers[from], timeoutMs, () =>
-          database.transaction({ companies, readOnly: true, from, timeoutMs }, (tx) => read(tx, region)),
+      const attempt = (from: Side, timeoutMs: number) =>
+        this.#attempt(region, database, from, timeoutMs, () =>
+          database.transaction({ companies, readOnly: true, from, genericPlans: true, timeoutMs }, (tx) =>
+            read(tx, region),
+          ),
         )
       const primaryMs = deadline.remainingMs() * (database.hasReadOnly ? primaryShare : 1)
       try {
@@ -131,21 +160,54 @@ export class RegionGateway {
     return Promise.all(regions.map((region) => this.read(region, companies, deadline, read)))
   }
 
-  async #attempt<T>(breaker: CircuitBreaker, timeoutMs: number, run: () => Promise<T>): Promise<T> {
-    if (!breaker.admits()) throw new NotAsked(this.#lastFailure.get(breaker) ?? 'unreachable')
+  async #attempt<T>(
+    region: Region,
+    database: Database,
+    side: Side,
+    timeoutMs: number,
+    run: () => Promise<T>,
+  ): Promise<T> {
+    const breaker = this.#breakersOf(database)[side]
+    if (!breaker.isClosed) throw new NotAsked(this.#lastFailure.get(breaker) ?? 'unreachable')
     try {
-      const value = await within(timeoutMs + guardMs, run())
-      breaker.answered()
-      return value
+      return await within(timeoutMs + guardMs, run())
     } catch (error) {
       const failure = failureOf(error)
-      if (failure === 'error' || cancelledByServer(error)) breaker.answered()
-      else {
-        this.#lastFailure.set(breaker, failure)
-        breaker.failed()
-      }
+      if (failure !== 'error' && !cancelledByServer(error)) this.#break(region, database, side, failure)
       throw error
     }
+  }
+
+  #break(region: Region, database: Database, side: Side, failure: RegionFailure): void {
+    const breaker = this.#breakersOf(database)[side]
+    this.#lastFailure.set(breaker, failure)
+    breaker.failed()
+    if (this.#probers.has(breaker) || this.#stop.signal.aborted) return
+    this.#probers.set(breaker, this.#probe(region, database, side, breaker))
+  }
+
+  /** Asks a database until it answers, so that no request has to find out. Never rejects. */
+  async #probe(region: Region, database: Database, side: Side, breaker: CircuitBreaker): Promise<void> {
+    while (!breaker.isClosed && !this.#stop.signal.aborted) {
+      // The only way it rejects is the stop, which the loop sees by itself.
+      await wait(breakMs, undefined, { signal: this.#stop.signal, ref: false }).catch(() => undefined)
+      // Another database has taken its place, with a breaker of its own.
+      if (this.#registry.find(region)?.database !== database) break
+      if (!breaker.admitsProbe()) continue
+      try {
+        const asked = database.query('select 1', [], { timeoutMs: probeTimeoutMs, from: side })
+        await within(probeTimeoutMs + guardMs, asked)
+        breaker.answered()
+      } catch (error) {
+        const failure = failureOf(error)
+        if (failure === 'error') breaker.answered()
+        else {
+          this.#lastFailure.set(breaker, failure)
+          breaker.failed()
+        }
+      }
+    }
+    this.#probers.delete(breaker)
   }
 
   #breakersOf(database: Database): Breakers {

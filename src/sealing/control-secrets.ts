@@ -45,7 +45,18 @@ export class ControlSecrets {
   openTotpSecret(userId: string, sealed: Uint8Array): Buffer {
     return openSecret(this.#key, totpName(userId), sealed)
   }
+
+  /** The secret of a data subject's request, sealed for `gdpr_request.secret_sealed`. */
+  sealRequestSecret(requestId: string, secret: Uint8Array): Buffer {
+    return sealSecret(this.#key, requestName(requestId), secret)
+  }
+
+  /** Throws SealBrokenError. */
+  openRequestSecret(requestId: string, sealed: Uint8Array): KeyObject {
+    return secretKey(openSecret(this.#key, requestName(requestId), sealed))
+  }
 }
 
+const requestName = (requestId: string): string => `secret of GDPR request ${requestId}`
 const totpName = (userId: string): string => `second factor of account ${userId}`
 const tagKeyName = (companyId: string): string => `tag key of company ${companyId}`

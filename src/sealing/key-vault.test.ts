@@ -1,9 +1,9 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { link, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { newUuid } from '../kernel/ids.js'
-import { BUCKET_COUNT, DirectoryKeyVault } from './key-vault.js'
+import { BUCKET_COUNT, BucketKeyReplacedError, DirectoryKeyVault } from './key-vault.js'
 import { KEY_AGE_MS_MAX } from './key-cache.js'
 import { newSecretKey, SealBrokenError } from './secret-box.js'
 
@@ -72,6 +72,24 @@ describe('DirectoryKeyVault', () => {
     const next = await vault().bucketKey('EU', 9)
     one.forget('EU')
     expect((await one.bucketKey('EU', 9)).equals(next)).toBe(true)
+  })
+
+  it('replaces a bucket key for good: the old one is overwritten, and made again by nobody', async () => {
+    const [one, stale] = [vault(), vault()]
+    const old = await one.bucketKey('EU', 4)
+    const path = join(directory, 'eu', 'bucket-04.key')
+    // Another name of the same file: what it says after it was removed.
+    await link(path, join(directory, 'witness'))
+    const before = await readFile(path)
+    const next = await one.bucketKey('EU', 4, 1)
+    expect(next.equals(old)).toBe(false)
+    expect(await one.destroyOlder('EU', 4, 1)).toBe(1)
+    expect(await readdir(join(directory, 'eu'))).toEqual(['bucket-04.1.key'])
+    expect((await readFile(join(directory, 'witness'))).equals(before)).toBe(false)
+    await expect(stale.bucketKey('EU', 4)).rejects.toThrow(BucketKeyReplacedError)
+    await expect(one.bucketKey('EU', 4)).rejects.toThrow(BucketKeyReplacedError)
+    expect((await stale.bucketKey('EU', 4, 1)).equals(next)).toBe(true)
+    expect(await one.destroyOlder('EU', 4, 1)).toBe(0)
   })
 
   it('says which region has no master key here', async () => {

@@ -1,6 +1,6 @@
 import { createHmac, type KeyObject } from 'node:crypto'
 import { constants as fsConstants } from 'node:fs'
-import { link, mkdir, open, readFile, unlink } from 'node:fs/promises'
+import { link, mkdir, open, readdir, readFile, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../kernel/clock.js'
 import { DomainError } from '../kernel/domain-error.js'
@@ -19,10 +19,20 @@ const BUCKETS_CACHED_MAX = 4 * BUCKET_COUNT
 export interface KeyVault {
   /** Which of the region's 256 buckets wraps the subject key of this id (a UUID). */
   bucketOf(region: Region, keyId: string): number
-  /** The key of a bucket, made on first use. `REGION_UNAVAILABLE` where the region has no master key here. */
-  bucketKey(region: Region, bucket: number): Promise<KeyObject>
+  /**
+   * The key of a bucket in its nth generation, made on first use. `REGION_UNAVAILABLE` where the region has no master key
+   * here; throws {@link BucketKeyReplacedError} where there is a newer generation and this one is gone.
+   */
+  bucketKey(region: Region, bucket: number, generation?: number): Promise<KeyObject>
+  /** Destroys every key of a bucket that is older than this generation, which exists. Answers how many there were. */
+  destroyOlder(region: Region, bucket: number, generation: number): Promise<number>
   /** Drops a region's unwrapped bucket keys from memory: they may have been replaced. */
   forget(region: Region): void
+}
+
+/** The bucket has turned: this generation of its key was destroyed, and what it wrapped is wrapped anew. */
+export class BucketKeyReplacedError extends Error {
+  override readonly name = 'BucketKeyReplacedError'
 }
 
 interface RegionKeys {
@@ -32,7 +42,7 @@ interface RegionKeys {
 
 /**
  * Bucket keys in `<directory>/<region>/bucket-<hex>.key`, one file each, so that a single one can be replaced and
- * overwritten. A file holds the key wrapped under the region's master key; it is complete and on disk before the key is
+ * overwritten; the nth to take its place is in `bucket-<hex>.<n>.key`. A file holds the key wrapped under the region's master key; it is complete and on disk before the key is
  * handed out, and of several processes that make the same bucket at once one wins and all use its key.
  */
 export class DirectoryKeyVault implements KeyVault {
@@ -40,7 +50,7 @@ export class DirectoryKeyVault implements KeyVault {
   readonly #regionKeys: ReadonlyMap<Region, RegionKeys>
   readonly #cache: KeyCache<KeyObject>
   readonly #loading = new Map<string, Promise<KeyObject>>()
-  #generation = 0
+  #forgotten = 0
 
   constructor(options: {
     readonly directory: string
@@ -64,16 +74,16 @@ export class DirectoryKeyVault implements KeyVault {
     return createHmac('sha256', this.#keysOf(region).pick).update(keyId).digest()[0]!
   }
 
-  async bucketKey(region: Region, bucket: number): Promise<KeyObject> {
-    const name = `${region}/${bucket}`
+  async bucketKey(region: Region, bucket: number, generation = 0): Promise<KeyObject> {
+    const name = `${region}/${bucket}/${generation}`
     const cached = this.#cache.get(name)
     if (cached !== undefined) return cached
     const under = this.#loading.get(name)
     if (under !== undefined) return under
-    const generation = this.#generation
-    const loading = this.#loadOrCreate(region, bucket)
+    const forgotten = this.#forgotten
+    const loading = this.#loadOrCreate(region, bucket, generation)
       .then((key) => {
-        if (generation === this.#generation) this.#cache.set(name, key)
+        if (forgotten === this.#forgotten) this.#cache.set(name, key)
         return key
       })
       .finally(() => {
@@ -83,8 +93,19 @@ export class DirectoryKeyVault implements KeyVault {
     return loading
   }
 
+  async destroyOlder(region: Region, bucket: number, generation: number): Promise<number> {
+    const directory = this.#directoryOf(region)
+    const older = (await generationsIn(directory, bucket)).filter((one) => one < generation)
+    for (const one of older) {
+      this.#cache.delete(`${region}/${bucket}/${one}`)
+      await overwrite(join(directory, fileName(bucket, one)))
+    }
+    if (older.length > 0) await syncDirectory(directory)
+    return older.length
+  }
+
   forget(region: Region): void {
-    this.#generation++
+    this.#forgotten++
     const prefix = `${region}/`
     this.#cache.deleteWhere((_, name) => name.startsWith(prefix))
     for (const name of this.#loading.keys()) if (name.startsWith(prefix)) this.#loading.delete(name)
@@ -98,13 +119,20 @@ export class DirectoryKeyVault implements KeyVault {
     })
   }
 
-  async #loadOrCreate(region: Region, bucket: number): Promise<KeyObject> {
+  #directoryOf(region: Region): string {
+    return join(this.#directory, region.toLowerCase())
+  }
+
+  async #loadOrCreate(region: Region, bucket: number, generation: number): Promise<KeyObject> {
     const { wrap } = this.#keysOf(region)
-    const directory = join(this.#directory, region.toLowerCase())
-    const path = join(directory, `bucket-${bucket.toString(16).padStart(2, '0')}.key`)
-    const name = `bucket key ${bucket} of region ${region}`
+    const directory = this.#directoryOf(region)
+    const path = join(directory, fileName(bucket, generation))
+    const name = `bucket key ${bucket} of region ${region}${generation === 0 ? '' : `, generation ${generation}`}`
     let wrapped = await readIfThere(path)
     if (wrapped === null) {
+      // A key is destroyed only after the next one was made. Making it again would look as if nothing had happened.
+      if ((await generationsIn(directory, bucket)).some((one) => one > generation))
+        throw new BucketKeyReplacedError(`The ${name} has been replaced.`)
       await createOnce(directory, path, sealSecret(wrap, name, newSecretKey().export()))
       wrapped = await readFile(path)
     }
@@ -112,6 +140,37 @@ export class DirectoryKeyVault implements KeyVault {
     // not outlive it in a power failure.
     await syncDirectory(directory)
     return secretKey(openSecret(wrap, name, wrapped))
+  }
+}
+
+const hexOf = (bucket: number): string => bucket.toString(16).padStart(2, '0')
+const fileName = (bucket: number, generation: number): string =>
+  generation === 0 ? `bucket-${hexOf(bucket)}.key` : `bucket-${hexOf(bucket)}.${generation}.key`
+
+/** The generations of a bucket's key that there are files of. */
+async function generationsIn(directory: string, bucket: number): Promise<number[]> {
+  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
+  const found = names.map((name) => /^bucket-([0-9a-f]{2})(?:\.(\d+))?\.key$/.exec(name))
+  return found.flatMap((match) => (match?.[1] === hexOf(bucket) ? [Number(match[2] ?? 0)] : []))
+}
+
+/** Overwrites a file on the disk, then removes it; one that is gone is no error. */
+async function overwrite(path: string): Promise<void> {
+  try {
+    const file = await open(path, 'r+')
+    try {
+      const { size } = await file.stat()
+      await file.write(randomBytes(Math.max(1, size)), 0, size, 0)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await unlink(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
 }
 

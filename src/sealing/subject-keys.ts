@@ -2,16 +2,22 @@ import type { KeyObject } from 'node:crypto'
 import type { Clock } from '../kernel/clock.js'
 import type { Database, Transaction } from '../db/database.js'
 import { newUuid } from '../kernel/ids.js'
+import { randomBytes } from '../kernel/random.js'
 import type { Region } from '../kernel/region.js'
 import { KeyCache } from './key-cache.js'
-import type { KeyVault } from './key-vault.js'
+import { DatabaseError } from '../db/database-error.js'
+import { BUCKET_COUNT, BucketKeyReplacedError, type KeyVault } from './key-vault.js'
 import type { BlobName, SealingKey } from './sealed-blob.js'
 import { newSecretKey, openSecret, sealSecret, secretKey } from './secret-box.js'
-import { equalityTag, subjectTag } from './tags.js'
+import { equalityTag, subjectTag, TAG_BYTES } from './tags.js'
 
 const SUBJECTS_CACHED_MAX = 20_000
 const KEYS_CACHED_MAX = 40_000
 const TRANSACTION_TIMEOUT_MS = 5_000
+/** Buckets turn one after another, seldom: more than this in a row is a fault of ours. */
+const TURNS_MET_MAX = 5
+/** Raised where a key would be wrapped by a bucket key that has been replaced. */
+const BUCKET_TURNED = 'HY002'
 const blobNames = ['identity', 'content'] as const
 
 /** Whose keys seal an event: the actor's, by id and e-mail as given, or the workspace's where neither is. */
@@ -36,6 +42,7 @@ interface KeyRow {
   readonly subject_tag: Buffer
   readonly blob: BlobName
   readonly bucket: number
+  readonly generation: number
   readonly wrapped: Buffer
 }
 
@@ -57,6 +64,7 @@ export class SubjectKeys {
   readonly #clock: Clock
   readonly #pairs: KeyCache<SubjectKeyPair>
   readonly #keys: KeyCache<KeyObject>
+  readonly #epochs = new Map<Region, number>()
   #generation = 0
 
   constructor(options: { readonly vault: KeyVault; readonly clock: Clock }) {
@@ -88,8 +96,13 @@ export class SubjectKeys {
       else pairs[i] = pair
     }
     if (missing.size === 0) return pairs as SubjectKeyPair[]
-    const made = await this.#loadOrCreate(database, region, tagKeyOf, missing)
+    const made = await throughTurns(() => this.#loadOrCreate(database, region, tagKeyOf, missing))
     return subjects.map((subject, i) => pairs[i] ?? made.get(cacheName(region, subject))!)
+  }
+
+  /** The key of this id where it is in memory; undefined: `load` it. */
+  peek(region: Region, keyId: string): KeyObject | undefined {
+    return this.#keys.get(`${region}/${keyId}`)
   }
 
   /**
@@ -107,16 +120,56 @@ export class SubjectKeys {
     }
     if (missing.size === 0) return found
     const generation = this.#generation
-    const rows = await tx.query<KeyRow>(
-      'select id, company_id, subject_tag, blob, bucket, wrapped from subject_key where id = any ($1::uuid[])',
-      [[...missing]],
-      'subject_key_by_id',
-    )
-    await this.#unwrap(region, rows, (row, key) => {
-      found.set(row.id, key)
-      if (generation === this.#generation) this.#keys.set(`${region}/${row.id}`, key, now)
+    await throughTurns(async () => {
+      const rows = await tx.query<KeyRow>(
+        `select ${keyColumns} from subject_key k where k.id = any ($1::uuid[])`,
+        [[...missing]],
+        'subject_key_by_id',
+      )
+      await this.#unwrap(region, rows, (row, key) => {
+        found.set(row.id, key)
+        if (generation === this.#generation) this.#keys.set(`${region}/${row.id}`, key, now)
+      })
     })
     return found
+  }
+
+  /**
+   * A fresh key of a company's that belongs to no subject, made and committed. It is wrapped, and can be destroyed, as
+   * the others are.
+   */
+  async createOwn(database: Database, region: Region, companyId: string): Promise<SealingKey> {
+    return throughTurns(async () => {
+      const wanted: Wanted = {
+        name: '',
+        companyId,
+        subjectTag: randomBytes(TAG_BYTES),
+        actorIdTag: null,
+        actorEmailTag: null,
+        keys: {},
+      }
+      const options = { companies: [companyId], timeoutMs: TRANSACTION_TIMEOUT_MS }
+      return database.transaction(options, async (tx) => {
+        const drafts = await this.#draftMissing(region, [wanted], await selectGenerations(tx), ['content'])
+        await insertKeys(tx, drafts)
+        return drafts[0]!.key
+      })
+    })
+  }
+
+  /**
+   * A state of the region's keys in which every key kept here was there. Take it before `ensure`, and compare it in the
+   * transaction that stores what was sealed (`holdSubjectKeys`): another one then means that keys may be gone.
+   */
+  epoch(region: Region): number {
+    return this.#epochs.get(region) ?? -1
+  }
+
+  /** Keys of the region were destroyed, the last in this epoch: what is kept from before is dropped. */
+  renew(region: Region, epoch: number): void {
+    if (epoch <= this.epoch(region)) return
+    this.forget(region)
+    this.#epochs.set(region, epoch)
   }
 
   /** Drops unwrapped keys from memory: those of these ids, or all of the region. Answers under way are not kept. */
@@ -143,9 +196,11 @@ export class SubjectKeys {
       companies: [...new Set(wanted.map(({ companyId }) => companyId))],
       timeoutMs: TRANSACTION_TIMEOUT_MS,
     }
-    const rows = await database.transaction({ ...options, readOnly: true }, (tx) => selectKeys(tx, wanted))
+    const [rows, generations] = await database.transaction({ ...options, readOnly: true }, (tx) =>
+      Promise.all([selectKeys(tx, wanted), selectGenerations(tx)]),
+    )
     await this.#take(region, wanted, rows)
-    const drafts = await this.#draftMissing(region, wanted)
+    const drafts = await this.#draftMissing(region, wanted, generations)
     if (drafts.length > 0) {
       const others = await database.transaction(options, async (tx) => {
         const own = await insertKeys(tx, drafts)
@@ -177,41 +232,94 @@ export class SubjectKeys {
   }
 
   async #unwrap(region: Region, rows: readonly KeyRow[], take: (row: KeyRow, key: KeyObject) => void): Promise<void> {
-    const bucketKeys = await this.#bucketKeys(region, new Set(rows.map((row) => row.bucket)))
-    for (const row of rows) {
-      const name = wrapName(region, row.company_id, row.blob, row.id)
-      take(row, secretKey(openSecret(bucketKeys.get(row.bucket)!, name, row.wrapped)))
-    }
+    const bucketKeys = await this.#bucketKeys(region, rows)
+    for (const row of rows) take(row, unwrapKey(bucketKeys.get(bucketName(row))!, region, row))
   }
 
-  async #draftMissing(region: Region, wanted: readonly Wanted[]): Promise<Draft[]> {
+  async #draftMissing(
+    region: Region,
+    wanted: readonly Wanted[],
+    generations: ReadonlyMap<number, number>,
+    blobs: readonly BlobName[] = blobNames,
+  ): Promise<Draft[]> {
     const drafts: Omit<Draft, 'wrapped'>[] = []
     const now = this.#clock.now()
     for (const one of wanted)
-      for (const blob of blobNames) {
+      for (const blob of blobs) {
         if (one.keys[blob] !== undefined) continue
         const id = newUuid(now.getTime())
+        const bucket = this.#vault.bucketOf(region, id)
         drafts.push({
           wanted: one,
           blob,
           key: { id, key: newSecretKey() },
-          bucket: this.#vault.bucketOf(region, id),
+          bucket,
+          generation: generations.get(bucket) ?? 0,
           createdAt: now,
         })
       }
-    const bucketKeys = await this.#bucketKeys(region, new Set(drafts.map((draft) => draft.bucket)))
-    return drafts.map((draft) => {
-      const name = wrapName(region, draft.wanted.companyId, draft.blob, draft.key.id)
-      return { ...draft, wrapped: sealSecret(bucketKeys.get(draft.bucket)!, name, draft.key.key.export()) }
-    })
+    const bucketKeys = await this.#bucketKeys(region, drafts)
+    return drafts.map((draft) => ({
+      ...draft,
+      wrapped: wrapKey(
+        bucketKeys.get(bucketName(draft))!,
+        region,
+        { id: draft.key.id, company_id: draft.wanted.companyId, blob: draft.blob },
+        draft.key.key,
+      ),
+    }))
   }
 
-  async #bucketKeys(region: Region, buckets: ReadonlySet<number>): Promise<Map<number, KeyObject>> {
+  async #bucketKeys(region: Region, wrapped: readonly Bucket[]): Promise<Map<number, KeyObject>> {
+    const buckets = new Map(wrapped.map((one) => [bucketName(one), one]))
     return new Map(
       await Promise.all(
-        [...buckets].map(async (bucket) => [bucket, await this.#vault.bucketKey(region, bucket)] as const),
+        [...buckets].map(
+          async ([name, { bucket, generation }]) =>
+            [name, await this.#vault.bucketKey(region, bucket, generation)] as const,
+        ),
       ),
     )
+  }
+}
+
+/** A generation of a bucket's key. */
+interface Bucket {
+  readonly bucket: number
+  readonly generation: number
+}
+
+const bucketName = ({ bucket, generation }: Bucket): number => generation * BUCKET_COUNT + bucket
+
+/** A subject key as it is stored, whoever it belongs to. */
+export interface StoredKey {
+  readonly id: string
+  readonly company_id: string
+  readonly blob: BlobName
+}
+
+/** A subject key wrapped by a bucket key, for `subject_key.wrapped`. */
+export const wrapKey = (bucketKey: KeyObject, region: Region, stored: StoredKey, key: KeyObject): Buffer =>
+  sealSecret(bucketKey, wrapName(region, stored.company_id, stored.blob, stored.id), key.export())
+
+/** The inverse of {@link wrapKey}. Throws SealBrokenError. */
+export const unwrapKey = (
+  bucketKey: KeyObject,
+  region: Region,
+  stored: StoredKey & { readonly wrapped: Buffer },
+): KeyObject =>
+  secretKey(openSecret(bucketKey, wrapName(region, stored.company_id, stored.blob, stored.id), stored.wrapped))
+
+/** Tries again what met the turn of a bucket: what it read or made was wrapped by a key that is no more. */
+async function throughTurns<T>(work: () => Promise<T>): Promise<T> {
+  for (let met = 0; ; met++) {
+    try {
+      return await work()
+    } catch (error) {
+      const turned =
+        error instanceof BucketKeyReplacedError || (error instanceof DatabaseError && error.code === BUCKET_TURNED)
+      if (!turned || met === TURNS_MET_MAX) throw error
+    }
   }
 }
 
@@ -220,6 +328,7 @@ interface Draft {
   readonly blob: BlobName
   readonly key: SealingKey
   readonly bucket: number
+  readonly generation: number
   readonly wrapped: Buffer
   readonly createdAt: Date
 }
@@ -256,9 +365,21 @@ async function describe(missing: ReadonlyMap<string, Subject>, tagKeyOf: TagKeyO
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
+const keyColumns = 'k.id, k.company_id, k.subject_tag, k.blob, k.bucket, k.generation, k.wrapped'
+
+/** The generations of the buckets that have turned. */
+async function selectGenerations(tx: Transaction): Promise<Map<number, number>> {
+  const rows = await tx.query<Bucket>(
+    'select bucket, generation from key_bucket where generation > 0',
+    [],
+    'bucket_generations',
+  )
+  return new Map(rows.map(({ bucket, generation }) => [bucket, generation]))
+}
+
 const selectKeys = (tx: Transaction, wanted: readonly Wanted[]): Promise<KeyRow[]> =>
   tx.query<KeyRow>(
-    `select k.id, k.company_id, k.subject_tag, k.blob, k.bucket, k.wrapped
+    `select ${keyColumns}
      from unnest($1::uuid[], $2::bytea[]) as w (company_id, subject_tag)
      join subject_key k on k.company_id = w.company_id and k.subject_tag = w.subject_tag`,
     [wanted.map((one) => one.companyId), wanted.map((one) => one.subjectTag)],
@@ -268,8 +389,8 @@ const selectKeys = (tx: Transaction, wanted: readonly Wanted[]): Promise<KeyRow[
 /** The ids of the drafts that were stored; another process has made the others. */
 async function insertKeys(tx: Transaction, drafts: readonly Draft[]): Promise<Set<string>> {
   const rows = await tx.query<{ id: string }>(
-    `insert into subject_key (id, company_id, subject_tag, blob, actor_id_tag, actor_email_tag, bucket, wrapped, created_at)
-     select * from unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[], $5::bytea[], $6::bytea[], $7::smallint[], $8::bytea[], $9::timestamptz[])
+    `insert into subject_key (id, company_id, subject_tag, blob, actor_id_tag, actor_email_tag, bucket, generation, wrapped, created_at)
+     select * from unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[], $5::bytea[], $6::bytea[], $7::smallint[], $8::integer[], $9::bytea[], $10::timestamptz[])
      on conflict (company_id, subject_tag, blob) do nothing
      returning id`,
     [
@@ -280,6 +401,7 @@ async function insertKeys(tx: Transaction, drafts: readonly Draft[]): Promise<Se
       drafts.map((draft) => draft.wanted.actorIdTag),
       drafts.map((draft) => draft.wanted.actorEmailTag),
       drafts.map((draft) => draft.bucket),
+      drafts.map((draft) => draft.generation),
       drafts.map((draft) => draft.wrapped),
       drafts.map((draft) => draft.createdAt),
     ],

@@ -1,4 +1,5 @@
 import { createHmac, type KeyObject } from 'node:crypto'
+import { hmacSha256 } from '../kernel/hmac.js'
 
 /** The identifiers that can be searched for equality. */
 export type TagKind = 'actor.id' | 'actor.email' | 'target.id' | 'traceId'
@@ -34,4 +35,6 @@ export function subjectTag(
  * contain NUL, which ends it.
  */
 export const keyedDigest = (tagKey: KeyObject, purpose: string, value: string | Uint8Array): Buffer =>
-  createHmac('sha256', tagKey).update(`${purpose}\0`).update(value).digest()
+  typeof value === 'string'
+    ? hmacSha256(tagKey, `${purpose}\0${value}`)
+    : createHmac('sha256', tagKey).update(`${purpose}\0`).update(value).digest()

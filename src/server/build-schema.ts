@@ -8,8 +8,12 @@ import { AuditEventResolver } from '../events/audit-event.resolver.js'
 import type { DisclosureReads } from '../events/disclosures.loader.js'
 import { EventListsResolver } from '../events/event-lists.resolver.js'
 import type { EventReads } from '../events/event-reads.js'
+import { type ExportApi, ExportResolver } from '../exports/export.resolver.js'
+import type { GdprListDeps } from '../gdpr/gdpr-deps.js'
+import { GdprResolver } from '../gdpr/gdpr.resolver.js'
 import { IngestResolver } from '../events/ingest.resolver.js'
-import type { RegionRegistry } from '../regions/region-registry.js'
+import { JobResolver } from '../jobs/job.resolver.js'
+import type { RunJobDeps } from '../jobs/run-job.js'
 import { AdminLogResolver } from '../members/admin-log.resolver.js'
 import { MemberResolver } from '../members/member.resolver.js'
 import { SessionResolver } from '../members/session.resolver.js'
@@ -18,11 +22,15 @@ import { ApiKeyAdministrationResolver } from '../workspaces/api-key-administrati
 import { ApiKeyResolver } from '../workspaces/api-key.resolver.js'
 import { CompanyRegionsResolver } from '../workspaces/company-regions.resolver.js'
 import { CompanyResolver } from '../workspaces/company.resolver.js'
+import type { CompanyRegionsDeps } from '../workspaces/get-company-regions.js'
 import type { DashboardDeps } from '../workspaces/dashboard-changes.js'
 import { ProjectResolver } from '../workspaces/project.resolver.js'
 import { MembershipResolver, UserViewerResolver } from '../workspaces/user-viewer.resolver.js'
 import { ViewerResolver } from '../workspaces/viewer.resolver.js'
 import { WorkspaceResolver } from '../workspaces/workspace.resolver.js'
+import type { VerifyChainDeps } from '../verification/verify-chain.js'
+import { VerifyChainResolver } from '../verification/verify-chain.resolver.js'
+import { WorkspaceVerdictResolver } from '../verification/workspace-verdict.resolver.js'
 import { NodeResolver } from './node.resolver.js'
 
 /** What the resolvers of the whole schema need. */
@@ -30,18 +38,25 @@ export interface SchemaDeps {
   readonly reads: EventReads
   readonly disclosures: DisclosureReads
   readonly ingest: IngestDeps
-  readonly registry: RegionRegistry
+  readonly verification: VerifyChainDeps
+  readonly exports: ExportApi
+  readonly companyRegions: CompanyRegionsDeps
+  readonly jobs: RunJobDeps
+  readonly gdpr: GdprListDeps
   readonly dashboard: DashboardDeps
   readonly signIn: SignInDeps
 }
 
 // Each resolver class once, with what it needs.
 const resolvers = [
-  [NodeResolver, (deps: SchemaDeps) => new NodeResolver(deps.reads)],
+  [NodeResolver, (deps: SchemaDeps) => new NodeResolver(deps.reads, deps.exports, deps.gdpr)],
   [ViewerResolver, () => new ViewerResolver()],
   [AuditEventResolver, (deps: SchemaDeps) => new AuditEventResolver(deps.reads, deps.disclosures)],
   [EventListsResolver, (deps: SchemaDeps) => new EventListsResolver(deps.reads)],
   [CheckpointResolver, (deps: SchemaDeps) => new CheckpointResolver(deps.reads)],
+  [VerifyChainResolver, (deps: SchemaDeps) => new VerifyChainResolver(deps.verification)],
+  [WorkspaceVerdictResolver, (deps: SchemaDeps) => new WorkspaceVerdictResolver(deps.reads.control)],
+  [ExportResolver, (deps: SchemaDeps) => new ExportResolver(deps.exports)],
   [IngestResolver, (deps: SchemaDeps) => new IngestResolver(deps.ingest, deps.reads)],
   [CompanyResolver, (deps: SchemaDeps) => new CompanyResolver(deps.reads.facts)],
   [WorkspaceResolver, (deps: SchemaDeps) => new WorkspaceResolver(deps.reads.facts)],
@@ -54,7 +69,9 @@ const resolvers = [
   [SessionResolver, (deps: SchemaDeps) => new SessionResolver(deps.signIn)],
   [MemberResolver, (deps: SchemaDeps) => new MemberResolver(deps.dashboard)],
   [AdminLogResolver, (deps: SchemaDeps) => new AdminLogResolver(deps.reads)],
-  [CompanyRegionsResolver, (deps: SchemaDeps) => new CompanyRegionsResolver(deps.registry, deps.reads.facts)],
+  [CompanyRegionsResolver, (deps: SchemaDeps) => new CompanyRegionsResolver(deps.companyRegions)],
+  [JobResolver, (deps: SchemaDeps) => new JobResolver(deps.jobs)],
+  [GdprResolver, (deps: SchemaDeps) => new GdprResolver(deps.gdpr)],
 ] as const
 
 /** The schema; without `deps` it can be printed and not executed. */

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import fastifyCookie from '@fastify/cookie'
 import { fastifyApolloHandler } from '@as-integrations/fastify'
 import {
@@ -24,6 +25,9 @@ import { type GraphiqlPage, renderGraphiqlPage } from './graphiql.js'
 import { browserExchange, identifyBrowser, type SessionOptions } from './browser-session.js'
 import { createHttpErrorHandler, errorBody } from './http-errors.js'
 import { acceptJsonBodies } from './json-body.js'
+import { addExportDownloadRoute, type OpenDownload } from './export-download-route.js'
+import type { Metrics } from './metrics.js'
+import { addMetricsRoute } from './metrics-route.js'
 import { addPublishedKeysRoute } from './published-keys-route.js'
 
 declare module 'fastify' {
@@ -57,14 +61,19 @@ export interface HttpServerOptions {
   readonly loadersFor: (viewer: Viewer) => DirectoryLoaders
   /** False from the moment the process should get no more requests. */
   readonly isReady: () => boolean
+  /** Figures for Prometheus, at /metrics for who has the token; left out, there are none. */
+  readonly metrics?: Metrics
+  readonly internalToken?: string | undefined
   /** The keys that sign checkpoints; left out, they are not served. */
   readonly publishedKeys?: () => Promise<PublishedKeys>
+  /** Opens the files of signed links; left out, there are no downloads. */
+  readonly openDownload?: OpenDownload
 }
 
 const oneHeader = (value: string | string[] | undefined): string | undefined =>
   Array.isArray(value) ? value.join(', ') : value
 
-/** The HTTP server: /graphql, /healthz, /readyz and the signing keys. Not yet listening. */
+/** The HTTP server: /graphql, /healthz, /readyz, the signing keys and the downloads of exports. Not yet listening. */
 export async function createHttpServer(options: HttpServerOptions): Promise<FastifyInstance> {
   const { log } = options
   const loggerInstance: FastifyBaseLogger = log
@@ -115,17 +124,44 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
     if (options.isReady()) return { status: 'ready' }
     return reply.code(503).send({ status: 'shutting down' })
   })
+  if (options.metrics !== undefined) addMetricsRoute(fastify, options.metrics, options.internalToken)
   if (options.publishedKeys !== undefined) addPublishedKeysRoute(fastify, options.publishedKeys)
+  if (options.openDownload !== undefined) addExportDownloadRoute(fastify, options.openDownload)
   await addGraphqlRoute(fastify, options)
   return fastify
+}
+
+// Clients repeat themselves: the last good one is most likely the next.
+let knownHost: string | undefined
+
+function isHost(host: string): boolean {
+  if (host === knownHost) return true
+  if (!URL.canParse(`http://${host}/`)) return false
+  knownHost = host
+  return true
+}
+
+// A connection keeps its peer; without proxies, that is the client.
+const peers = new WeakMap<Socket, string | null>()
+
+function peerOf(socket: Socket): string | null {
+  let peer = peers.get(socket)
+  if (peer === undefined) {
+    peer = clientIp(socket.remoteAddress, undefined, [])
+    peers.set(socket, peer)
+  }
+  return peer
 }
 
 /** Who calls is found out before the body is read: nobody may send a large one. */
 async function identify(options: HttpServerOptions, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const { headers } = request
-  if (!URL.canParse(`http://${headers.host ?? ''}/`))
+  if (!isHost(headers.host ?? ''))
     return reply.code(400).send(errorBody('The Host header is malformed.', { code: 'BAD_REQUEST' }))
-  const ip = clientIp(request.socket.remoteAddress, headers['x-forwarded-for'], options.trustedProxies)
+  const ip =
+    options.trustedProxies.length === 0
+      ? peerOf(request.socket)
+      : clientIp(request.socket.remoteAddress, headers['x-forwarded-for'], options.trustedProxies)
   const allowedOrigins = options.sessions?.allowedOrigins ?? []
   request.browser = browserExchange(request, reply, ip, { trustedProxies: options.trustedProxies, allowedOrigins })
   const credentials = { authorization: headers.authorization, apiKey: oneHeader(headers['x-api-key']), clientIp: ip }
@@ -151,8 +187,8 @@ async function addGraphqlRoute(fastify: FastifyInstance, options: HttpServerOpti
   await apollo.start()
   fastify.addHook('onClose', () => apollo.stop())
   const contexts = new WeakMap<FastifyRequest, GraphqlContext>()
-  const contextOf = (request: FastifyRequest): Promise<GraphqlContext> => {
-    const context = createContext(options, request)
+  const contextOf = (request: FastifyRequest, reply: FastifyReply): Promise<GraphqlContext> => {
+    const context = createContext(options, request, reply)
     contexts.set(request, context)
     return Promise.resolve(context)
   }
@@ -185,9 +221,21 @@ async function addGraphqlRoute(fastify: FastifyInstance, options: HttpServerOpti
 const wantsGraphiql = (request: FastifyRequest): boolean =>
   request.method === 'GET' && (request.headers.accept ?? '').includes('text/html') && !request.url.includes('?')
 
-function createContext(options: HttpServerOptions, request: FastifyRequest): GraphqlContext {
+/** Aborted when the connection ends before the whole answer was handed to it. */
+function goneSignal({ raw }: FastifyReply): AbortSignal {
+  const abort = new AbortController()
+  const onClose = (): void => {
+    if (!raw.writableEnded) abort.abort(new Error('the client went away'))
+  }
+  if (raw.destroyed) onClose()
+  else raw.once('close', onClose)
+  return abort.signal
+}
+
+function createContext(options: HttpServerOptions, request: FastifyRequest, reply: FastifyReply): GraphqlContext {
   const { viewer, browser } = request
   let faults: readonly InputFault[] | undefined
+  let gone: AbortSignal | undefined
   return {
     requestId: request.id,
     viewer,
@@ -197,6 +245,7 @@ function createContext(options: HttpServerOptions, request: FastifyRequest): Gra
       faults ??= scanJson(request.jsonText).faults.map(({ path, message }) => ({ field: path, message }))
       return faults
     },
+    clientGone: () => (gone ??= goneSignal(reply)),
     made: new Map(),
   }
 }

@@ -1,14 +1,21 @@
 import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql'
-import type { Operation } from '../auth/permission-table.js'
-import { admitSomebody, findReaches, reachesWorkspace } from '../auth/permissions.js'
+import { isPermitted, type Operation } from '../auth/permission-table.js'
+import { admitSession, admitSomebody, findReaches, reachesWorkspace } from '../auth/permissions.js'
 import type { Viewer } from '../auth/viewer.js'
 import { AuditEventType } from '../events/audit-event.graphql.js'
 import type { EventReads } from '../events/event-reads.js'
 import { getEvent } from '../events/get-event.js'
+import { type ExportApi, showExport } from '../exports/export.resolver.js'
+import { getExport } from '../exports/get-export.js'
+import { GdprRequestObjectType } from '../gdpr/gdpr.graphql.js'
+import type { GdprDeps } from '../gdpr/gdpr-deps.js'
+import { getGdprRequest } from '../gdpr/read-gdpr-requests.js'
 import type { GraphqlContext } from '../graphql/context.js'
 import { NodeType } from '../graphql/node.graphql.js'
 import { badInput } from '../kernel/domain-error.js'
 import { parseGlobalId } from '../kernel/ids.js'
+import { JobRunType } from '../jobs/job.graphql.js'
+import { getJobRun } from '../jobs/list-jobs.js'
 import { getAccount } from '../members/get-account.js'
 import { ApiKeyType } from '../workspaces/api-key.graphql.js'
 import { CompanyType } from '../workspaces/company.graphql.js'
@@ -18,9 +25,19 @@ import { ProjectType } from '../workspaces/project.graphql.js'
 import { UserType } from '../workspaces/user.graphql.js'
 import { WorkspaceType } from '../workspaces/workspace.graphql.js'
 
+/** Whether there is anything of an operation that only people call for this one to see. */
+const mayShow = (viewer: Viewer, operation: Operation): boolean =>
+  viewer.kind === 'staff'
+    ? isPermitted(operation, viewer.staffRole)
+    : viewer.kind === 'user' && viewer.memberships.some(({ role }) => isPermitted(operation, role))
+
 @Resolver()
 export class NodeResolver {
-  constructor(private readonly reads: EventReads) {}
+  constructor(
+    private readonly reads: EventReads,
+    private readonly exports: ExportApi,
+    private readonly gdpr: Pick<GdprDeps, 'control'>,
+  ) {}
 
   @Query(() => NodeType, {
     nullable: true,
@@ -38,6 +55,10 @@ export class NodeResolver {
       case 'event': {
         const event = await getEvent(this.reads, viewer, id)
         return event === null ? null : new AuditEventType(event)
+      }
+      case 'export': {
+        const job = await getExport(this.exports, viewer, id)
+        return job === null ? null : showExport(this.exports, job)
       }
       case 'company': {
         const company = await getCompany(this.reads, viewer, id)
@@ -61,6 +82,16 @@ export class NodeResolver {
         const account = await getAccount(this.reads, viewer, parsed.uuid)
         return account === null ? null : new UserType(account)
       }
+      case 'jobRun': {
+        const run = await getJobRun(this.reads, viewer, parsed.uuid)
+        return run === null ? null : new JobRunType(run)
+      }
+      case 'gdprRequest': {
+        if (!mayShow(viewer, 'gdprRequest')) return null
+        const record = await getGdprRequest(this.gdpr, admitSession(viewer, 'gdprRequest'), parsed.uuid)
+        return record === null ? null : new GdprRequestObjectType(record)
+      }
+      case 'legalHold':
       case 'invitation':
       case 'adminEvent':
         // Shown in their lists only.

@@ -3,6 +3,7 @@ import { readBody } from '../ledger/body-rules.js'
 import type { NewestKnownCheckpoints } from '../checkpoints/newest-known-checkpoints.js'
 import type { SignedCheckpoint } from '../checkpoints/signed-checkpoint.js'
 import type { SigningKeys } from '../checkpoints/signing-keys.js'
+import { DomainError } from '../kernel/domain-error.js'
 import { isRegion, type Region } from '../kernel/region.js'
 import { fromBytes, type Latin1, type NoteKey, parseCheckpoint, utf8Text } from '../ledger/index.js'
 import type { ChainEnd } from './stored-chain.store.js'
@@ -52,7 +53,7 @@ export class CheckpointJudge {
 
   /**
    * With the keys of all regions that were the chain's home. `fresh`: looks again which keys other processes have made,
-   * where the control database answers.
+   * where the control database answers. Throws REGION_UNAVAILABLE where this process has no key of them.
    */
   static async for(
     signing: SigningKeys,
@@ -67,6 +68,12 @@ export class CheckpointJudge {
         const known = await (fresh ? signing.refresh(region).catch(() => signing.of(region)) : signing.of(region))
         keys.push(...known.trusted)
       }
+    if (keys.length === 0)
+      throw new DomainError(
+        'REGION_UNAVAILABLE',
+        `This process does not have the keys of region ${chain.dataRegion}, without which nothing can be verified.`,
+        { details: { regions: [chain.dataRegion] } },
+      )
     return new CheckpointJudge(chain.id, signing.logName, history, keys)
   }
 
@@ -84,8 +91,6 @@ export class CheckpointJudge {
       return 'what is stored beside a checkpoint is not what it says'
     const home = this.#history.homes.findLast(({ from }) => from <= treeSize)!.region
     const trust = { logName: this.#logName, keys: this.#keys }
-    // Without a key nobody can have signed; checkSigner would take that for "not pinned".
-    if (this.#keys.length === 0) return "the region's signing keys are not known to this process"
     return checkSigner(parsed, trust, { home, announced: this.#history.announced }, []).fault
   }
 }

@@ -3,13 +3,17 @@ import type { Database, Transaction } from '../db/database.js'
 import { DatabaseError } from '../db/database-error.js'
 import { SealBrokenError } from '../sealing/secret-box.js'
 import type { SubjectKeys } from '../sealing/subject-keys.js'
-import { findLastSequence, readChunk, type StoredChunk } from './stored-chain.store.js'
-import { keyIdsOf, type KeysById } from './unseal-event.js'
-import { type ChainPlace, TRANSACTION_TIMEOUT_MS } from './verify-stretch.js'
+import { type ChainPlace, TRANSACTION_TIMEOUT_MS } from './chain-place.js'
+import { findLastSequence, readChunk } from './stored-chain.store.js'
+import { keyIdsOf, type KeysById, type OpenableChunk } from './unseal-event.js'
 
-/** Events with the keys that open them. */
-export interface OpenableChunk extends StoredChunk {
-  readonly keys: KeysById
+const nothing: OpenableChunk = {
+  events: [],
+  nodes: new Map(),
+  tombstones: new Map(),
+  erased: new Map(),
+  history: [],
+  keys: new Map(),
 }
 
 /** What is to be read: after one sequence up to another. */
@@ -78,7 +82,7 @@ export class EventReader {
   #read(after: number): Promise<OpenableChunk> {
     const reading =
       after >= this.#bounds.upTo
-        ? Promise.resolve({ events: [], nodes: new Map<never, never>(), history: [], keys: new Map<never, never>() })
+        ? Promise.resolve(nothing)
         : this.#transact(async (tx) => {
             const chunk = await readChunk(tx, this.#chain.id, after, this.#bounds.upTo)
             return { ...chunk, keys: await this.#keysOf(tx, keyIdsOf(chunk.events)) }

@@ -1,7 +1,14 @@
 import { checkpointColumns, toCheckpoint } from '../checkpoints/checkpoint.store.js'
 import type { SignedCheckpoint } from '../checkpoints/signed-checkpoint.js'
 import type { Transaction } from '../db/database.js'
-import { fromBytes, type Latin1, TILE_HEIGHT, TILE_WIDTH } from '../ledger/index.js'
+import {
+  type ClaimedTombstone,
+  type ErasedDigest,
+  fromBytes,
+  type Latin1,
+  TILE_HEIGHT,
+  TILE_WIDTH,
+} from '../ledger/index.js'
 
 /** Rows of one chunk. */
 const CHUNK_EVENTS_MAX = 500
@@ -32,6 +39,7 @@ export interface StoredEvent {
   readonly identity_blob: Buffer | null
   readonly content_blob: Buffer | null
   readonly erased_at: unknown
+  readonly actor_pseudonym: Buffer | null
 }
 
 /** The end of a chain as it is stored, all of it read at one moment. */
@@ -111,8 +119,7 @@ export async function readChainEnd(tx: Transaction, workspaceId: string): Promis
         ? null
         : { sequence: Number(end.sequence), hash: end.hash, frontier: end.frontier, term: end.term },
     lastSequence: Number(end.last_sequence ?? 0),
-    firstBeyondHead:
-      end.beyond_sequence === null ? null : { sequence: Number(end.beyond_sequence), id: end.beyond_id },
+    firstBeyondHead: end.beyond_sequence === null ? null : { sequence: Number(end.beyond_sequence), id: end.beyond_id },
     nodes: Number(end.nodes),
     checkpoint: checkpoint[0] === undefined ? null : toCheckpoint(checkpoint[0]),
     newestOfHistory: history[0] === undefined ? null : toCheckpoint(history[0]),
@@ -128,6 +135,10 @@ export interface StoredChunk {
   readonly events: readonly StoredEvent[]
   /** Inner nodes that these events complete, by {@link nodeName}. */
   readonly nodes: ReadonlyMap<string, Latin1>
+  /** What is left of erased disclosures of these events, by sequence. */
+  readonly tombstones: ReadonlyMap<number, readonly ClaimedTombstone[]>
+  /** Of the erasures among these events, by sequence, all that they erased, in the order of sequences. */
+  readonly erased: ReadonlyMap<number, readonly ErasedDigest[]>
   /** Checkpoints of the history of sizes that these events reach. */
   readonly history: readonly SignedCheckpoint[]
 }
@@ -136,7 +147,7 @@ export const nodeName = (level: number, index: number): string => `${level}/${in
 
 const eventColumns = `sequence, id, workspace_id, company_id, project_id, term, body, prev_hash, hash, occurred_at,
   received_at, action, category, target_type, actor_id_tag, actor_email_tag, target_id_tag, trace_id_tag,
-  identity_blob, content_blob, erased_at`
+  identity_blob, content_blob, erased_at, actor_pseudonym`
 
 const bytesOfRow = 'length(body) + coalesce(length(identity_blob), 0) + coalesce(length(content_blob), 0)'
 
@@ -148,17 +159,28 @@ select ${eventColumns} from (
   ) e
 ) e where bytes_before < ${CHUNK_BYTES_MAX} order by sequence`
 
-/** The next events after `after`, at most to `upTo`. Empty where there are none. */
+/** The next events after `after`, at most to `upTo`, and all that is read with them, as one snapshot. */
 export async function readChunk(
   tx: Transaction,
   workspaceId: string,
   after: number,
   upTo: number,
 ): Promise<StoredChunk> {
+  // An erasure takes values away and leaves tombstones: seen half, it would look like tampering.
+  const isolated = tx.query('set transaction isolation level repeatable read')
   const events = await tx.query<StoredEvent>(chunkSql, [workspaceId, after, upTo], 'verify_events')
+  await isolated
   const last = Number(events.at(-1)?.sequence ?? after)
-  const [nodes, history] = await Promise.all([
+  const erasures = events.filter(({ action }) => action === 'gdpr.erasure').map(({ sequence }) => Number(sequence))
+  const [nodes, tombstones, erased, history] = await Promise.all([
     readNodes(tx, workspaceId, after, last),
+    tx.query<TombstoneRow>(
+      `select sequence, digest, erasure_sequence from tombstone
+       where workspace_id = $1 and sequence > $2 and sequence <= $3`,
+      [workspaceId, after, last],
+      'verify_tombstones',
+    ),
+    erasures.length === 0 ? [] : readErased(tx, workspaceId, erasures),
     tx.query<CheckpointRow>(
       `select ${checkpointColumns} from checkpoint_history
        where workspace_id = $1 and tree_size > $2 and tree_size <= $3 order by tree_size`,
@@ -166,7 +188,48 @@ export async function readChunk(
       'verify_history',
     ),
   ])
-  return { events, nodes, history: history.map(toCheckpoint) }
+  const claims = tombstones.map((row) => ({
+    sequence: Number(row.sequence),
+    claim: { digest: fromBytes(row.digest), erasure: Number(row.erasure_sequence) },
+  }))
+  const erasedOf = Map.groupBy(erased, (row) => Number(row.erasure_sequence))
+  return {
+    events,
+    nodes,
+    tombstones: mapValues(
+      Map.groupBy(claims, ({ sequence }) => sequence),
+      ({ claim }) => claim,
+    ),
+    erased: mapValues(erasedOf, toErased),
+    history: history.map(toCheckpoint),
+  }
+}
+
+interface TombstoneRow {
+  readonly sequence: string
+  readonly digest: Buffer
+  readonly erasure_sequence: string
+}
+
+const toErased = (row: TombstoneRow): ErasedDigest => ({
+  sequence: Number(row.sequence),
+  digest: fromBytes(row.digest),
+})
+
+const mapValues = <K, A, B>(map: ReadonlyMap<K, readonly A[]>, change: (value: A) => B): Map<K, B[]> =>
+  new Map(Array.from(map, ([key, values]) => [key, values.map(change)]))
+
+const readErased = (tx: Transaction, workspaceId: string, erasures: readonly number[]): Promise<TombstoneRow[]> =>
+  tx.query<TombstoneRow>(
+    `select sequence, digest, erasure_sequence from tombstone
+     where workspace_id = $1 and erasure_sequence = any ($2::bigint[]) order by erasure_sequence, sequence`,
+    [workspaceId, erasures],
+    'verify_erased',
+  )
+
+/** All that one erasure erased, in the order of sequences. */
+export async function findErased(tx: Transaction, workspaceId: string, erasure: number): Promise<ErasedDigest[]> {
+  return (await readErased(tx, workspaceId, [erasure])).map(toErased)
 }
 
 /** The nodes that leaves after `after` up to `last` complete. */

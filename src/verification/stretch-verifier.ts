@@ -12,9 +12,8 @@ import {
   TILE_WIDTH,
 } from '../ledger/index.js'
 import { type CheckpointJudge, copiesOf, type KnownCheckpoint, newestOf } from './checkpoint-judge.js'
-import type { OpenableChunk } from './event-reader.js'
 import { type ChainEnd, nodeName, type StoredEvent } from './stored-chain.store.js'
-import { columnFault, type TagMemory, unsealEvent } from './unseal-event.js'
+import { columnFault, type OpenableChunk, type TagMemory, unsealEvent } from './unseal-event.js'
 
 /** How many ids of one stretch are compared with each other; beyond, the unique index on ids alone sees repeats. */
 const IDS_COMPARED_MAX = 262_144
@@ -33,6 +32,8 @@ export interface StretchVerdict {
   readonly reachedHead: boolean
   /** What was verified so far, to go on from; null after a break. */
   readonly state: ChainState | null
+  /** How many copies of checkpoints outside the region could be read. */
+  readonly copies: number
   /** Where copies of checkpoints may be that could not be looked at. */
   readonly unreachable: NewestKnownCheckpoints['unreachable']
 }
@@ -63,13 +64,16 @@ export class StretchVerifier {
   #break: ChainBreak | null = null
   #verified = 0
   #lastEventId: string | null = null
-  #lastHash: Buffer | null = null
+  #lastHash: Uint8Array | null
+  #lastTerm: number
 
   constructor(options: StretchVerifierOptions) {
     const { start, end, known, judge, to } = options
     this.#options = options
     this.after = start?.sequence ?? 0
     this.upTo = Math.max(to, this.after)
+    this.#lastHash = this.after === 0 ? null : start!.hash
+    this.#lastTerm = start?.nextTerm ?? 1
     this.#ledger = new ChainVerifier({
       extent: 'whole',
       workspaceId: options.chain.id,
@@ -88,7 +92,7 @@ export class StretchVerifier {
 
   /** Takes the next event. False where it does not verify: the rest need not be read. */
   add(row: StoredEvent, chunk: OpenableChunk): boolean {
-    const event = unsealEvent(row, chunk.keys)
+    const event = unsealEvent(row, chunk)
     const place = { sequence: event.sequence, eventId: row.id }
     if (!this.#ledger.add(event)) return this.#failAsLedger(row.id)
     const columns = columnFault(row, event.disclosures, event.tombstones.length > 0, this.#options.tags)
@@ -99,6 +103,7 @@ export class StretchVerifier {
     this.#verified++
     this.#lastEventId = row.id
     this.#lastHash = row.hash
+    this.#lastTerm = row.term
     return this.#compareCheckpoints(event.sequence, chunk.history)
   }
 
@@ -124,6 +129,16 @@ export class StretchVerifier {
     return this.#fail(found.reason, found.detail, { sequence: found.sequence, eventId })
   }
 
+  /** Erasures that events of the stretch name, and that come after it. */
+  openErasures(): ReturnType<ChainVerifier['openErasures']> {
+    return this.#break === null ? this.#ledger.openErasures() : []
+  }
+
+  /** Breaks the chain for what was found outside of the stretch. */
+  failErasure(reason: 'MISSING_DISCLOSURE' | 'TOMBSTONE_MISMATCH', detail: string, place: Place): void {
+    this.#fail(reason, detail, place)
+  }
+
   /** The verdict where the event before the stretch is not there. */
   failStart(missing: number): StretchVerdict {
     this.#fail('MISSING_EVENT', 'the event before the stretch is missing', { sequence: missing, eventId: null })
@@ -146,10 +161,11 @@ export class StretchVerifier {
       firstBreak: this.#break,
       checkedEvents: this.#verified,
       erasedEvents: ledger.erasedEvents,
-      headHash: this.#lastHash,
+      headHash: this.#verified === 0 ? null : Buffer.from(this.#lastHash!),
       toSequence: Math.max(this.upTo, reachedHead ? end.lastSequence : 0),
       reachedHead,
       state: this.#break === null && this.#verified > 0 ? this.#ledger.state() : null,
+      copies: copiesOf(known).length,
       unreachable: known.unreachable,
     }
   }
@@ -159,6 +175,12 @@ export class StretchVerifier {
     const { end, known } = this.#options
     const size = this.after + this.#verified
     const next = { sequence: size + 1, eventId: null }
+    const stored = Math.min(end.head?.sequence ?? 0, end.lastSequence)
+    if (stored < size)
+      return this.#fail('HEAD_MISMATCH', `there are ${stored} events, and ${size} were verified before`, {
+        sequence: stored + 1,
+        eventId: null,
+      })
     if ((end.head?.sequence ?? 0) > size)
       return this.#fail('HEAD_MISMATCH', `there are ${size} events, and the head says ${end.head!.sequence}`, next)
     if (end.firstBeyondHead !== null) {
@@ -188,9 +210,9 @@ export class StretchVerifier {
   }
 
   #isHead(head: NonNullable<ChainEnd['head']>): boolean {
-    const isSame = this.#lastHash === null ? true : head.hash.equals(this.#lastHash)
-    const { nextTerm } = this.#verified > 0 ? this.#ledger.state() : { nextTerm: head.term }
-    return isSame && head.frontier.equals(this.#tree.toBytes()) && head.term === nextTerm
+    // The term moves on with the event that announces the next one.
+    const terms = this.#verified > 0 ? [this.#lastTerm, this.#ledger.state().nextTerm] : [this.#lastTerm]
+    return head.hash.equals(this.#lastHash!) && head.frontier.equals(this.#tree.toBytes()) && terms.includes(head.term)
   }
 }
 

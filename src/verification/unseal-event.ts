@@ -3,10 +3,15 @@ import { type ChainEvent, type Disclosure, fromBytes, utf8Text, ZERO_HASH } from
 import { blobKeyId, type BlobName, open } from '../sealing/sealed-blob.js'
 import { SealBrokenError } from '../sealing/secret-box.js'
 import { equalityTag, type TagKind } from '../sealing/tags.js'
-import type { StoredEvent } from './stored-chain.store.js'
+import type { StoredChunk, StoredEvent } from './stored-chain.store.js'
 
 /** Keys by id. `null`: the key is there and can't be unwrapped; absent: it was destroyed. */
 export type KeysById = ReadonlyMap<string, KeyObject | null>
+
+/** Events with the keys that open them. */
+export interface OpenableChunk extends StoredChunk {
+  readonly keys: KeysById
+}
 
 const blobs = [
   ['identity', 'identity_blob'],
@@ -40,8 +45,12 @@ function keyIdOf(blob: Buffer | null): string | null {
 const unopened: Disclosure = { path: '', value: null, salt: Buffer.alloc(0) }
 
 /** A row as the verifier of the ledger takes it. */
-export function unsealEvent(row: StoredEvent, keys: KeysById): ChainEvent {
+export function unsealEvent(
+  row: StoredEvent,
+  chunk: Pick<OpenableChunk, 'keys' | 'tombstones' | 'erased'>,
+): ChainEvent {
   const sequence = Number(row.sequence)
+  const erased = chunk.erased.get(sequence)
   const isFirst = sequence === 1 && row.prev_hash.equals(ZERO_HASH)
   return {
     sequence,
@@ -50,8 +59,9 @@ export function unsealEvent(row: StoredEvent, keys: KeysById): ChainEvent {
     body: utf8Text(row.body) ?? '',
     prevHash: isFirst ? null : fromBytes(row.prev_hash),
     hash: fromBytes(row.hash),
-    disclosures: blobs.flatMap(([blob, column]) => openBlob(row, blob, row[column], keys)),
-    tombstones: [],
+    disclosures: blobs.flatMap(([blob, column]) => openBlob(row, blob, row[column], chunk.keys)),
+    tombstones: chunk.tombstones.get(sequence) ?? [],
+    ...(erased === undefined ? {} : { erased }),
     columns: {
       id: row.id,
       workspace: row.workspace_id,
@@ -131,6 +141,7 @@ export function columnFault(
     if (value === undefined ? stored !== null : stored === null || !stored.equals(tags.of(path, value as string)))
       return 'an identifier by which the event is searched for is not the one it discloses'
   }
-  if (isErased !== (row.erased_at !== null)) return 'the event is marked as erased and is not, or the other way round'
+  if (isErased !== (row.erased_at !== null) || (!isErased && row.actor_pseudonym !== null))
+    return 'the event is marked as erased and is not, or the other way round'
   return null
 }

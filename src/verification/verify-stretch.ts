@@ -1,22 +1,23 @@
 import type { KeyObject } from 'node:crypto'
 import { newestKnownCheckpoints } from '../checkpoints/newest-known-checkpoints.js'
 import type { SigningKeys } from '../checkpoints/signing-keys.js'
+import type { SignedCheckpoint } from '../checkpoints/signed-checkpoint.js'
 import { wholeRanges } from '../checkpoints/sign-chain.js'
 import { treeNodeReader } from '../checkpoints/tree-node.store.js'
-import type { Database } from '../db/database.js'
-import type { Region } from '../kernel/region.js'
+import type { Database, Transaction } from '../db/database.js'
+import { badInput } from '../kernel/domain-error.js'
 import { readBody } from '../ledger/body-rules.js'
-import { type ChainState, frontierAt, utf8Text, ZERO_HASH } from '../ledger/index.js'
+import { type BreakReason, type ChainState, frontierAt, utf8Text, ZERO_HASH } from '../ledger/index.js'
 import type { RegionRegistry } from '../regions/region-registry.js'
 import type { SubjectKeys } from '../sealing/subject-keys.js'
+import { type ChainPlace, TRANSACTION_TIMEOUT_MS } from './chain-place.js'
 import { CheckpointJudge, newestOf } from './checkpoint-judge.js'
 import { EventReader } from './event-reader.js'
 import { type Rhythm, Pace } from './pace.js'
-import { findStoredEvent, readChainEnd, type StoredEvent } from './stored-chain.store.js'
+import { type ChainEnd, findStoredEvent, readChainEnd, type StoredEvent } from './stored-chain.store.js'
 import { type StretchVerdict, StretchVerifier } from './stretch-verifier.js'
 import { TagMemory } from './unseal-event.js'
-
-export const TRANSACTION_TIMEOUT_MS = 15_000
+import { verifyErasure } from './verify-erasure.js'
 
 export interface VerificationDeps {
   readonly registry: Pick<RegionRegistry, 'list' | 'use'>
@@ -25,13 +26,6 @@ export interface VerificationDeps {
   /** Keys that nobody has unwrapped yet: what is still in somebody's memory proves nothing about what is stored. */
   readonly newSubjectKeys: () => SubjectKeys
   readonly tagKey: (companyId: string) => Promise<KeyObject>
-}
-
-/** The chain of a workspace. */
-export interface ChainPlace {
-  readonly id: string
-  readonly companyId: string
-  readonly dataRegion: Region
 }
 
 export interface Stretch {
@@ -54,9 +48,31 @@ export interface StretchOptions {
  * Verifies a stretch of a chain against everything that is stored of it: bodies, links, disclosures, searchable columns,
  * tree nodes, checkpoints in the stretch; and, where the stretch reaches the end of the chain, the head and every newest
  * checkpoint that is kept, at home, in control and in other regions. Memory does not grow with the stretch (but for 16
- * bytes an event, up to a maximum). Throws DatabaseError, and the reason of the signal.
+ * bytes an event, up to a maximum). Throws BAD_USER_INPUT (beyond everything that is known of the chain),
+ * REGION_UNAVAILABLE (no keys of the region in this process), DatabaseError, and the reason of the signal.
  */
 export async function verifyStretch(
+  deps: VerificationDeps,
+  chain: ChainPlace,
+  stretch: Stretch,
+  options: StretchOptions,
+): Promise<StretchVerdict> {
+  const verdict = await verifyOnce(deps, chain, stretch, options)
+  const found = verdict.firstBreak
+  if (found === null || !mayBeErasing.has(found.reason)) return verdict
+  // An erasure that was under way may have taken a key that an event had just been read with: look again.
+  const { sequence } = found
+  const again = await verifyOnce(deps, chain, { from: sequence, to: sequence }, options)
+  return again.firstBreak === null ? verifyOnce(deps, chain, stretch, options) : verdict
+}
+
+const mayBeErasing: ReadonlySet<BreakReason> = new Set([
+  'COMMITMENT_MISMATCH',
+  'MISSING_DISCLOSURE',
+  'TOMBSTONE_MISMATCH',
+])
+
+async function verifyOnce(
   deps: VerificationDeps,
   chain: ChainPlace,
   stretch: Stretch,
@@ -66,38 +82,63 @@ export async function verifyStretch(
   // Before the end of the chain is read: a checkpoint is never of more events than are stored when it is.
   const known = await newestKnownCheckpoints(deps, chain)
   return deps.registry.use(chain.dataRegion, async ({ database }) => {
-    const read = { companies: [chain.companyId], readOnly: true, timeoutMs: TRANSACTION_TIMEOUT_MS, signal }
-    const end = await database.transaction(read, (tx) => readChainEnd(tx, chain.id))
-    const start =
-      typeof stretch.from === 'number'
-        ? await database.transaction(read, (tx) => startAt(tx, chain.id, stretch.from as number))
-        : stretch.from
+    const transact = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
+      database.transaction(
+        { companies: [chain.companyId], readOnly: true, timeoutMs: TRANSACTION_TIMEOUT_MS, signal },
+        work,
+      )
+    const end = await transact((tx) => readChainEnd(tx, chain.id))
+    const newest = newestOf(end, known)
+    const judge = await judgeOf(deps, chain, end, newest)
+    refuseBeyond(stretch, sizeKnown(end, newest, judge))
+    const { from } = stretch
+    const start = typeof from === 'number' ? await transact((tx) => startAt(tx, chain.id, from)) : from
+    const isMissing = 'missing' in start
     const verifier = new StretchVerifier({
       chain,
-      start: 'missing' in start ? null : start,
+      start: isMissing ? null : start,
       end,
-      to: endOf(stretch, 'missing' in start ? 0 : start.sequence, end.head?.sequence ?? 0, end.lastSequence),
+      to: endOf(stretch, isMissing ? 0 : start.sequence, Math.min(end.head?.sequence ?? 0, end.lastSequence)),
       known,
-      judge: await judgeOf(deps, chain, end, newestOf(end, known)),
+      judge,
       tags: new TagMemory(await deps.tagKey(chain.companyId)),
     })
-    if ('missing' in start) return verifier.failStart(start.missing)
+    if (isMissing) return verifier.failStart(start.missing)
     const reader = await EventReader.open(database, deps.newSubjectKeys(), chain, verifier, signal)
-    const pace = new Pace(options.rhythm, signal)
-    for await (const chunk of reader.chunks()) {
-      for (const row of chunk.events) {
-        if (!verifier.add(row, chunk)) return verifier.finish()
-        if (pace.isDue()) await pace.rest()
-      }
-      options.onProgress?.(verifier.verifiedEvents)
-    }
+    await verifyChunks(reader, verifier, options)
+    for (const open of verifier.openErasures())
+      await transact((tx) =>
+        verifyErasure(tx, chain.id, open, (reason, detail, at) => verifier.failErasure(reason, detail, at)),
+      )
     return verifier.finish()
   })
 }
 
+async function verifyChunks(reader: EventReader, verifier: StretchVerifier, options: StretchOptions): Promise<void> {
+  const pace = new Pace(options.rhythm, options.signal)
+  for await (const chunk of reader.chunks()) {
+    for (const row of chunk.events) {
+      if (!verifier.add(row, chunk)) return
+      if (pace.isDue()) await pace.rest()
+    }
+    options.onProgress?.(verifier.verifiedEvents)
+  }
+}
+
+/** How long the chain is, or was according to a signed checkpoint. */
+function sizeKnown(end: ChainEnd, newest: readonly SignedCheckpoint[], judge: CheckpointJudge): number {
+  const signed = newest.flatMap((checkpoint) => (judge.judge(checkpoint).fault === null ? [checkpoint.treeSize] : []))
+  return Math.max(end.head?.sequence ?? 0, end.lastSequence, ...signed)
+}
+
+function refuseBeyond({ from, to }: Stretch, size: number): void {
+  const message = `is beyond the end of the chain, which has ${size} events.`
+  if (typeof from === 'number' && from > Math.max(1, size)) throw badInput('fromSequence', message)
+  if (to !== null && to > size) throw badInput('toSequence', message)
+}
+
 /** The last sequence to be read. */
-function endOf(stretch: Stretch, startedAt: number, headSequence: number, lastSequence: number): number {
-  const end = Math.min(headSequence, lastSequence)
+function endOf(stretch: Stretch, startedAt: number, end: number): number {
   const wanted = Math.min(stretch.to ?? end, startedAt + (stretch.eventsMax ?? Number.POSITIVE_INFINITY))
   return Math.min(wanted, end)
 }
@@ -105,8 +146,8 @@ function endOf(stretch: Stretch, startedAt: number, headSequence: number, lastSe
 async function judgeOf(
   deps: VerificationDeps,
   chain: ChainPlace,
-  end: Parameters<typeof newestOf>[0],
-  newest: ReturnType<typeof newestOf>,
+  end: ChainEnd,
+  newest: readonly SignedCheckpoint[],
 ): Promise<CheckpointJudge> {
   const judge = await CheckpointJudge.for(deps.keys, chain, end, false)
   // A key that another process made since is no fault.
@@ -115,10 +156,12 @@ async function judgeOf(
     : CheckpointJudge.for(deps.keys, chain, end, true)
 }
 
-type Tx = Parameters<typeof findStoredEvent>[0]
-
 /** What is stored of the chain before a sequence: what the stretch has to go on from. `missing`: the event before it. */
-async function startAt(tx: Tx, workspaceId: string, from: number): Promise<ChainState | { readonly missing: number }> {
+async function startAt(
+  tx: Transaction,
+  workspaceId: string,
+  from: number,
+): Promise<ChainState | { readonly missing: number }> {
   const sequence = from - 1
   if (sequence === 0)
     return { workspaceId, sequence, hash: ZERO_HASH, nextTerm: 1, home: null, frontier: Buffer.alloc(0) }

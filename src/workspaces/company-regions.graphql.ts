@@ -23,17 +23,19 @@ export class ColdStorageConfigType {
   bucket!: string
 }
 
-@ObjectType('CompanyRegion', { simpleResolvers: true, description: 'One of the regions of a company, asked just now.' })
+@ObjectType('CompanyRegion', { simpleResolvers: true, description: 'One of the regions of a company.' })
 export class CompanyRegionType {
   @Field(() => RegionEnum, { description: 'The region.' })
   region!: Region
 
-  @Field(() => Boolean, { description: 'Its database answered in time just now.' })
+  @Field(() => Boolean, {
+    description: 'Its database answers and takes writes, by the last health check (each minute).',
+  })
   healthy!: boolean
 
   @Field(() => Float, {
     nullable: true,
-    description: 'How long its database took to answer, in milliseconds; null where it did not.',
+    description: 'How long its database took to answer then, in milliseconds; null where it did not.',
   })
   latencyMs!: number | null
 

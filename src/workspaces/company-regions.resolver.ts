@@ -1,16 +1,11 @@
 import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql'
-import type { ControlFacts } from '../directory/control-facts.js'
 import type { GraphqlContext } from '../graphql/context.js'
-import type { RegionRegistry } from '../regions/region-registry.js'
 import { CompanyRegionsType } from './company-regions.graphql.js'
-import { getCompanyRegions } from './get-company-regions.js'
+import { type CompanyRegionsDeps, getCompanyRegions } from './get-company-regions.js'
 
 @Resolver()
 export class CompanyRegionsResolver {
-  constructor(
-    private readonly registry: RegionRegistry,
-    private readonly facts: ControlFacts,
-  ) {}
+  constructor(private readonly deps: CompanyRegionsDeps) {}
 
   @Query(() => CompanyRegionsType, {
     nullable: true,
@@ -22,6 +17,6 @@ export class CompanyRegionsResolver {
     companyId: string | null = null,
     @Ctx() context: GraphqlContext,
   ): Promise<CompanyRegionsType | null> {
-    return getCompanyRegions({ registry: this.registry, facts: this.facts }, context.viewer, companyId)
+    return getCompanyRegions(this.deps, context.viewer, companyId)
   }
 }

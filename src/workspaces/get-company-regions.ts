@@ -5,9 +5,11 @@ import { DatabaseError } from '../db/database-error.js'
 import { DeadlineExceeded, within } from '../kernel/deadline.js'
 import { decodeId } from '../kernel/ids.js'
 import type { Region } from '../kernel/region.js'
+import type { RegionGateway } from '../regions/region-gateway.js'
+import type { RegionHealth } from '../regions/region-health.js'
 import type { RegionRegistry } from '../regions/region-registry.js'
 
-/** One region of a company, asked just now. */
+/** One region of a company, and how it is. */
 export interface RegionProbe {
   readonly region: Region
   readonly healthy: boolean
@@ -19,12 +21,20 @@ export interface RegionProbe {
 
 const probeTimeoutMs = 1000
 
+export interface CompanyRegionsDeps {
+  readonly registry: RegionRegistry
+  readonly facts: ControlFacts
+  readonly health: Pick<RegionHealth, 'of'>
+  readonly gateway: Pick<RegionGateway, 'isBroken'>
+}
+
 /**
- * The regions of the caller's company, each asked whether it answers; null where `companyId` names another company. Takes
+ * The regions of the caller's company, as the last health check found them, or as they are when asked where there was
+ * none of late; null where `companyId` names another company. Takes
  * a second at most. Throws UNAUTHENTICATED, BAD_USER_INPUT (not a company id).
  */
 export async function getCompanyRegions(
-  deps: { readonly registry: RegionRegistry; readonly facts: ControlFacts },
+  deps: CompanyRegionsDeps,
   viewer: Viewer,
   companyId: string | null,
 ): Promise<{ primary: RegionProbe; replicas: RegionProbe[] } | null> {
@@ -33,14 +43,27 @@ export async function getCompanyRegions(
   if (reach === null) return null
   const { company } = reach
   const [primary, ...replicas] = await Promise.all(
-    [company.dataRegion, ...company.replicateTo].map((region) => probeRegion(deps.registry, region)),
+    [company.dataRegion, ...company.replicateTo].map((region) => lookAt(deps, region)),
   )
   return { primary: primary!, replicas }
 }
 
-async function probeRegion(registry: RegionRegistry, region: Region): Promise<RegionProbe> {
+function lookAt({ registry, health, gateway }: CompanyRegionsDeps, region: Region): Promise<RegionProbe> {
   const coldStorage = registry.find(region)?.coldStorage ?? null
-  if (coldStorage === null) return { region, healthy: false, latencyMs: null, coldStorage }
+  const known = health.of(region)
+  // What this process has just met with is newer than any check.
+  if (coldStorage === null || gateway.isBroken(region))
+    return Promise.resolve({ region, healthy: false, latencyMs: null, coldStorage })
+  if (known === undefined) return probeRegion(registry, region, coldStorage)
+  const { latencyMs } = known
+  return Promise.resolve({ region, healthy: known.state === 'HEALTHY', latencyMs, coldStorage })
+}
+
+async function probeRegion(
+  registry: RegionRegistry,
+  region: Region,
+  coldStorage: RegionProbe['coldStorage'],
+): Promise<RegionProbe> {
   const startedMs = performance.now()
   try {
     await within(

@@ -193,7 +193,7 @@ describe('with the login of the service, another tenant', () => {
       `insert into merkle_node values (gen_random_uuid(), '${theirs}', 8, 0, decode(repeat('02', 32), 'hex'))`,
       `insert into event (workspace_id, sequence, id, company_id, term, body, prev_hash, hash, occurred_at, received_at, action, category)
        values (gen_random_uuid(), 1, gen_random_uuid(), '${theirs}', 1, '{}', decode(repeat('00', 32), 'hex'), decode(repeat('01', 32), 'hex'), now(), now(), 'a.b', 'x')`,
-      `insert into subject_key values (gen_random_uuid(), '${theirs}', decode(repeat('00', 16), 'hex'), 'identity', null, null, 0, 'x', now())`,
+      `insert into subject_key values (gen_random_uuid(), '${theirs}', decode(repeat('00', 16), 'hex'), 'identity', null, null, 0, 'x', now(), 0)`,
       `insert into idempotency_key values (gen_random_uuid(), '${theirs}', decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex'), 1, now())`,
     ]
     for (const insertion of insertions) {

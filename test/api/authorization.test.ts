@@ -17,7 +17,9 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { encodeId } from '../../src/kernel/ids.js'
 import { createWorld, type GraphqlAnswer, type World } from '../harness/app.js'
+import { asPerson } from '../harness/actors.js'
 import { eventually } from '../harness/eventually.js'
+import { createRequest } from '../harness/gdpr.js'
 import { readFileSync } from 'node:fs'
 
 /*
@@ -46,7 +48,15 @@ beforeAll(async () => {
     { action: secret, category: secret, actor: { id: secret }, payload: { secret }, projectId: acme.in.EU.project.gid },
   ])
   await world.record(acme.in.AU, [{ action: secret, category: secret }])
+  // Kept with the events of Acme: who sees one sees the other.
+  const { data: asked } = await world.gql(
+    acme.in.EU.key,
+    `mutation { requestExport(input: { workspaceId: "${acme.in.EU.gid}", format: NDJSON }) { export { id } } }`,
+  )
   await world.record(world.globex.in.EU, [{ action: 'globex', category: 'test' }])
+  const requester = await asPerson(world, { company: acme.id, role: 'OWNER' })
+  const made = await createRequest(requester, { companyId: acme.gid, requestType: 'DELETE', actorId: secret })
+  const request: string = made.data.createGdprRequest.gdprRequest.id
   ids = {
     companyId: acme.gid,
     workspaceId: acme.in.EU.gid,
@@ -59,6 +69,9 @@ beforeAll(async () => {
     'event.id': eventId!,
     'company.id': acme.gid,
     'workspace.id': acme.in.EU.gid,
+    gdprRequestId: request,
+    'gdprRequest.id': request,
+    'export.id': asked.requestExport.export.id,
   }
 })
 afterAll(() => world.close())
@@ -163,6 +176,7 @@ describe('the same calls', () => {
     'companyRegions',
     'company',
     'workspace',
+    'export',
   ]
   it.each(readable)('show %s to its company: the ids are the right ones', async (name) => {
     const answer = await world.gql(world.acme.key, call('query', schema.getQueryType()!.getFields()[name]!))
@@ -176,6 +190,7 @@ describe('the same calls', () => {
     const pairs: [string, string, string][] = [
       ['event(id: $id) { id }', ids['eventId']!, `evt_eu_${unknown}`],
       ['workspace(id: $id) { id }', acme.in.EU.gid, `ws_${unknown}`],
+      ['export(id: $id) { id }', ids['export.id']!, `exp_eu_${unknown}`],
       ['company(id: $id) { id }', acme.gid, `co_${unknown}`],
       ['companyRegions(companyId: $id) { primary { region } }', acme.gid, `co_${unknown}`],
       ['workspaceEvents(workspaceId: $id) { nodes { id } }', acme.in.EU.gid, `ws_${unknown}`],

@@ -4,7 +4,7 @@ import { apiKeyHmac } from '../../src/auth/api-key.js'
 import { getConsistencyProof } from '../../src/checkpoints/get-consistency-proof.js'
 import { getInclusionProof } from '../../src/checkpoints/get-inclusion-proof.js'
 import { newestKnownCheckpoints } from '../../src/checkpoints/newest-known-checkpoints.js'
-import type { Transaction } from '../../src/db/database.js'
+import type { DirectTransaction } from '../../src/db/database.js'
 import { deriveCursorKey } from '../../src/kernel/cursor.js'
 import { CompactRange } from '../../src/ledger/compact-range.js'
 import { verifyConsistency, verifyInclusion } from '../../src/ledger/proof-verification.js'
@@ -196,7 +196,11 @@ describe('a chain of 600 events', () => {
     const { app } = world
     const gateway = new RegionGateway(app.registry)
     const counts = { statements: 0, nodeBytes: 0 }
-    const counting = (tx: Transaction): Transaction => ({
+    const counting = (tx: DirectTransaction): DirectTransaction => ({
+      lastTexts(sql, values, name) {
+        counts.statements++
+        return tx.lastTexts(sql, values, name)
+      },
       async query<Row extends object>(sql: string, values?: readonly unknown[], name?: string) {
         counts.statements++
         const rows = await tx.query<Row>(sql, values, name)

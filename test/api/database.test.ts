@@ -4,6 +4,7 @@ import { DatabaseError } from '../../src/db/database-error.js'
 import { Database } from '../../src/db/database.js'
 import { cloneDatabases, type ClonedDatabases } from '../harness/databases.js'
 import { eventually } from '../harness/eventually.js'
+import { TcpProxy } from '../harness/tcp-proxy.js'
 
 const company = '0198c000-0000-7000-8000-000000000001'
 const stranger = '0198c000-0000-7000-8000-000000000002'
@@ -298,6 +299,26 @@ describe('transaction', () => {
       region.transaction({ timeoutMs: 400 }, (tx) => tx.query('insert into slow_commit values (2)')),
     )
     expect(error).toMatchObject({ kind: 'timeout', commitUnknown: true })
+  })
+
+  it('leaves no locks behind when its process vanishes without a word', async () => {
+    const { databaseUrl } = databases.regions.EU
+    const proxy = await TcpProxy.before(databaseUrl)
+    const vanishing = Database.open({ name: 'EU', url: proxy.urlFor(databaseUrl), poolMax: 1 })
+    const failure = await failureOf(
+      vanishing.transaction({ timeoutMs: 1_000 }, async (tx) => {
+        await tx.query('insert into scratch values (77)')
+        // The server's side of the connection stays open.
+        proxy.cut()
+        await tx.query('select 1')
+      }),
+    )
+    expect(failure.kind).toBe('unreachable')
+    // Waits for the one that vanished to be rolled back.
+    const write = region.query('insert into scratch values (77) returning id', [], { timeoutMs: 8_000 })
+    expect(await write).toEqual([{ id: 77 }])
+    await vanishing.close(1_000)
+    await proxy.close()
   })
 
   it('sends nothing when nothing was asked', async () => {

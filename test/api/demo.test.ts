@@ -39,6 +39,7 @@ const seed = (endpoint = 'http://127.0.0.1:4000/graphql'): Promise<DemoWorld> =>
     clock: recorder.clock,
     facts: recorder.facts,
     registry: recorder.registry,
+    subjectKeys: recorder.subjectKeys,
     ingest: recorder,
     dataDir,
     endpoint,
@@ -222,6 +223,17 @@ describe('the demo world', () => {
     expect(JSON.parse(await readFile(join(dataDir, 'demo.json'), 'utf8'))).toEqual({ ...world, endpoint })
     const events = (await Promise.all(regions.map(storedEvents))).flat()
     expect(events).toHaveLength(2_100)
+  })
+
+  it('has two requests of data subjects at Acme, one for the company to decide and one for staff', async () => {
+    const requests = await recorder.control.query<{ status: string; slug: string; approvals: number }>(
+      `select r.status, c.slug, (select count(*)::integer from gdpr_approval a where a.request_id = r.id) as approvals
+       from gdpr_request r join company c on c.id = r.company_id order by r.created_at, r.status desc`,
+    )
+    expect(requests).toEqual([
+      { slug: 'acme-corp', status: 'CUSTOMER_PENDING', approvals: 0 },
+      { slug: 'acme-corp', status: 'CUSTOMER_APPROVED', approvals: 1 },
+    ])
   })
 
   it('prints every key and password', () => {

@@ -57,6 +57,11 @@ const strangeId = (kind: Parameters<typeof encodeId>[0]) => encodeId(kind, newUu
 const label = { action: 'a', category: 'c' }
 // Each query and mutation with arguments that do no harm where they are let through. A field without a call fails.
 const calls: Record<string, () => { query: string; input?: Record<string, unknown> }> = {
+  export: () => ({ query: `{ export(id: "${encodeRegionalId('export', 'AU', newUuid())}") { id } }` }),
+  requestExport: () => ({
+    query: mutation('requestExport', 'export { id }'),
+    input: { workspaceId: world.acme.in.AU.gid, format: 'CSV' },
+  }),
   node: () => ({ query: `{ node(id: "${world.acme.in.AU.gid}") { id } }` }),
   viewer: () => ({ query: '{ viewer { __typename } }' }),
   event: () => ({ query: `{ event(id: "${encodeRegionalId('event', 'AU', newUuid())}") { id } }` }),
@@ -73,9 +78,41 @@ const calls: Record<string, () => { query: string; input?: Record<string, unknow
   consistencyProof: () => ({
     query: `{ consistencyProof(workspaceId: "${world.acme.in.AU.gid}", fromTreeSize: 1, toTreeSize: 1) { hashes } }`,
   }),
+  verifyChain: () => ({ query: `{ verifyChain(workspaceId: "${world.acme.in.AU.gid}") { ok } }` }),
+  createGdprRequest: () => ({
+    query: mutation('createGdprRequest', 'gdprRequest { id }'),
+    input: { companyId: world.acme.gid, requestType: 'DELETE', actorId: 'nobody' },
+  }),
+  approveGdprRequest: () => ({
+    query: mutation('approveGdprRequest', 'gdprRequest { id }'),
+    input: { gdprRequestId: strangeId('gdprRequest') },
+  }),
+  rejectGdprRequest: () => ({
+    query: mutation('rejectGdprRequest', 'gdprRequest { id }'),
+    input: { gdprRequestId: strangeId('gdprRequest'), reason: 'no' },
+  }),
+  retryGdprRequest: () => ({
+    query: mutation('retryGdprRequest', 'gdprRequest { id }'),
+    input: { gdprRequestId: strangeId('gdprRequest') },
+  }),
+  gdprRequest: () => ({ query: `{ gdprRequest(id: "${strangeId('gdprRequest')}") { id } }` }),
+  gdprRequests: () => ({ query: `{ gdprRequests(companyId: "${world.acme.gid}") { nodes { id } } }` }),
+  gdprPreview: () => ({
+    query: `{ gdprPreview(gdprRequestId: "${strangeId('gdprRequest')}") { regions { events } } }`,
+  }),
+  setLegalHold: () => ({
+    query: mutation('setLegalHold', 'active'),
+    input: { companyId: world.acme.gid, active: false, reason: 'none' },
+  }),
+  setFourEyes: () => ({
+    query: mutation('setFourEyes', 'required'),
+    input: { companyId: world.acme.gid, required: true },
+  }),
   apiKeys: () => ({ query: `{ apiKeys(companyId: "${world.acme.gid}") { id } }` }),
   members: () => ({ query: `{ members(companyId: "${world.acme.gid}") { role } }` }),
   adminLog: () => ({ query: `{ adminLog(companyId: "${world.acme.gid}") { totalCount } }` }),
+  jobs: () => ({ query: '{ jobs { name runs { id } } }' }),
+  runJob: () => ({ query: mutation('runJob', 'run { outcome }'), input: { name: 'expire-sessions' } }),
   ingestEvent: () => ({ query: mutation('ingestEvent', 'receipt { status }'), input: label }),
   ingestEvents: () => ({ query: mutation('ingestEvents', 'receipts { status }'), input: { events: [label] } }),
   signIn: () => ({ query: signInMutation, input: { email: spare.email, password: spare.password } }),

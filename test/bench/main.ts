@@ -1,4 +1,4 @@
-// npm run bench [-- --quick] [-- --only single,bulk,page,searchable,filters]
+// npm run bench [-- --quick] [-- --only single,bulk,page,searchable,filters,verify]
 import { cpus, release, totalmem } from 'node:os'
 import { openBenchWorld } from './bench-world.js'
 import { measureBulk } from './case-bulk.js'
@@ -6,6 +6,7 @@ import { measureFilters } from './case-filters.js'
 import { measurePage } from './case-page.js'
 import { measureSearchable } from './case-searchable.js'
 import { measureSingle } from './case-single.js'
+import { measureVerify } from './case-verify.js'
 import { tableOf } from './report.js'
 
 const log = (line: string): void => void process.stdout.write(`${line}\n`)
@@ -16,6 +17,7 @@ const cases = {
   searchable: { heading: 'Searchable', measure: measureSearchable },
   page: { heading: '(3) A page over four regions', measure: measurePage },
   filters: { heading: '(4) Every filter as the stored events grow, p50', measure: measureFilters },
+  verify: { heading: '(5) Verifying chains', measure: measureVerify },
 } as const
 
 const args = process.argv.slice(2)

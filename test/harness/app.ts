@@ -27,6 +27,7 @@ export interface WorldOptions {
   readonly controlUrl?: (url: string) => string
   readonly readOnlyUrl?: (region: Region, url: string) => string | undefined
   readonly checkpointSweepMs?: number
+  readonly exportLeaseMs?: number
 }
 
 export interface GraphqlAnswer {
@@ -82,7 +83,9 @@ export interface World {
   /** Makes another key of a company. */
   makeKey(input: Parameters<typeof createApiKey>[1]): Promise<{ key: string; gid: string }>
   /** Another process of the same service, over the same databases and keys. Whoever starts it closes it first. */
-  another(options?: Pick<WorldOptions, 'config' | 'log' | 'checkpointSweepMs'>): Promise<{ app: App; url: string }>
+  another(
+    options?: Pick<WorldOptions, 'config' | 'log' | 'checkpointSweepMs' | 'exportLeaseMs'>,
+  ): Promise<{ app: App; url: string }>
   close(): Promise<void>
 }
 
@@ -92,7 +95,7 @@ const silent = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' })
 export const pepper = fixedKey(2)
 const eventsPerCall = 500
 
-const testConfig: Omit<AppConfig, 'keyVaultDir'> = {
+const testConfig: Omit<AppConfig, 'keyVaultDir' | 'exportsDir'> = {
   host: '127.0.0.1',
   port: 0,
   logLevel: 'silent',
@@ -104,6 +107,9 @@ const testConfig: Omit<AppConfig, 'keyVaultDir'> = {
   regionDeadlineMs: 5000,
   bodyLimitBytes: 16 * 1024 * 1024,
   internalToken: undefined,
+  // What a check a minute ago found would answer for what a test has just done to a region.
+  // And an erasure is carried out when a test says so.
+  jobSchedules: { health: '0 0 1 1 *', gdpr: '0 0 1 1 *' },
   controlMasterKey: fixedKey(1),
   regionMasterKeys: new Map(regions.map((region, index) => [region, fixedKey(10 + index)])),
   apiKeyPepper: pepper,
@@ -182,12 +188,13 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const { databaseUrl } = databases.control
   const start = (own: WorldOptions): Promise<App> =>
     createApp({
-      config: { ...testConfig, keyVaultDir: vault, ...own.config },
+      config: { ...testConfig, keyVaultDir: vault, exportsDir: join(vault, 'exports'), ...own.config },
       controlUrl: options.controlUrl?.(databaseUrl) ?? databaseUrl,
       log: own.log ?? silent,
       poolMax: 6,
       ...(options.clock === undefined ? {} : { clock: options.clock }),
       ...(own.checkpointSweepMs === undefined ? {} : { checkpointSweepMs: own.checkpointSweepMs }),
+      ...(own.exportLeaseMs === undefined ? {} : { exportLeaseMs: own.exportLeaseMs }),
     })
   const app = await start(options)
   const acme = await makeCompany(app, 'Acme', 'AU')

@@ -1,0 +1,193 @@
+import { systemActor } from '../admin-log/admin-entry.js'
+import { changeControl } from '../admin-log/change-control.js'
+import { encodeId } from '../kernel/ids.js'
+import type { Region } from '../kernel/region.js'
+import { complete, destroyRequestKeys, eraseElsewhere, reclaimAfter } from './close-requests.js'
+import { destroyKeys, eraseValues } from './erase-region.js'
+import type { ErasureDeps } from './erasure-deps.js'
+import { type ErasureItem, isOutage, openItem } from './erasure-item.js'
+import { nextStatus } from './gdpr-request.js'
+import { listWork, lockGdprRequest, moveGdprRequest, type SealedGdprRequest } from './gdpr-request.store.js'
+import { isHeld } from './legal-hold.store.js'
+import { destroyReplacedKeys } from './turn-bucket.js'
+
+/** Requests carried out together, so that a bucket turns once for all of them. */
+const REQUESTS_PER_RUN_MAX = 100
+/** How often the regions are gone through again while the subject's events keep coming. */
+const ROUNDS_MAX = 5
+
+const UNEXPECTED =
+  'The erasure stopped on an unexpected error; what it was is in the log of the service. It can be retried.'
+const SUBJECT_LOST = 'The key that sealed whom the request is about is gone.'
+
+/**
+ * Carries out the requests that both sides have approved, as far as that is possible now: values, keys, index, exports,
+ * and last what the requests themselves know. What an outage keeps from being finished stays PROCESSING for the next
+ * run; any other error makes its request FAILED. It may be cut short at any point, also by the death of the process,
+ * and run by two processes at once. Answers how many requests it completed.
+ */
+export async function eraseRequests(deps: ErasureDeps, signal: AbortSignal): Promise<number> {
+  for (const { region } of deps.registry.list())
+    await throughOutage(deps, () =>
+      deps.registry.use(region, ({ database }) => destroyReplacedKeys(deps.vault, region, database)),
+    )
+  const work = await listWork(deps.control, REQUESTS_PER_RUN_MAX)
+  const items = await openItems(deps, work, signal)
+  await eraseRounds(deps, items, signal)
+  const erased = work.filter(({ status, identifiersSealed }) => status === 'PROCESSING' && identifiersSealed === null)
+  for (const item of items)
+    await guarded(deps, item, signal, async () => {
+      if (!item.isDirty && (await eraseElsewhere(deps, item, signal))) erased.push(item.request)
+    })
+  return closeRequests(
+    deps,
+    erased,
+    work.filter(({ status }) => status === 'REJECTED'),
+    signal,
+  )
+}
+
+async function openItems(
+  deps: ErasureDeps,
+  work: readonly SealedGdprRequest[],
+  signal: AbortSignal,
+): Promise<ErasureItem[]> {
+  const items: ErasureItem[] = []
+  for (const request of work) {
+    signal.throwIfAborted()
+    if (request.status === 'REJECTED' || request.identifiersSealed === null) continue
+    try {
+      const item = await openItem(deps, request)
+      if (item === null) await fail(deps, request, SUBJECT_LOST)
+      else if (await begin(deps, item)) items.push(item)
+    } catch (error) {
+      await settle(deps, request, error, signal)
+    }
+  }
+  return items
+}
+
+/** PROCESSING from now on. False while a legal hold is in force, or where somebody rejected it just now. */
+async function begin(deps: ErasureDeps, { request, subject }: ErasureItem): Promise<boolean> {
+  return changeControl(deps, async ({ tx, log }) => {
+    const locked = await lockGdprRequest(tx, request.id)
+    if (locked === null || (await isHeld(tx, request.companyId, subject.tags))) return false
+    if (locked.status === 'PROCESSING') return true
+    if (locked.status !== 'ADMIN_APPROVED') return false
+    await moveGdprRequest(tx, { id: request.id, from: locked.status, to: nextStatus(locked.status, 'START') })
+    log(entryOf(request, 'started'))
+    return true
+  })
+}
+
+async function eraseRounds(deps: ErasureDeps, items: readonly ErasureItem[], signal: AbortSignal): Promise<void> {
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const active = items.filter((item) => item.obstacle === null && item.isDirty)
+    if (active.length === 0) return
+    for (const item of active) item.isDirty = false
+    const regions = new Set(active.flatMap((item) => [...item.workspaces.keys()]))
+    for (const region of regions) await eraseInRegion(deps, region, active, signal)
+  }
+}
+
+async function eraseInRegion(
+  deps: ErasureDeps,
+  region: Region,
+  items: readonly ErasureItem[],
+  signal: AbortSignal,
+): Promise<void> {
+  const here = items.filter((item) => item.workspaces.has(region) && item.obstacle === null)
+  const done: ErasureItem[] = []
+  for (const item of here)
+    await guarded(deps, item, signal, async () => {
+      await deps.registry.use(region, (handle) => eraseValues(deps, handle, item, signal))
+      done.push(item)
+    })
+  if (done.length === 0) return
+  try {
+    await deps.registry.use(region, (handle) => destroyKeys(deps, handle, done, signal))
+  } catch (error) {
+    for (const item of done) await obstruct(deps, item, error, signal)
+  }
+}
+
+async function closeRequests(
+  deps: ErasureDeps,
+  erased: readonly SealedGdprRequest[],
+  rejected: readonly SealedGdprRequest[],
+  signal: AbortSignal,
+): Promise<number> {
+  const closable: SealedGdprRequest[] = []
+  for (const [region, own] of Map.groupBy([...erased, ...rejected], ({ keyRegion }) => keyRegion))
+    await throughOutage(deps, async () => {
+      await destroyRequestKeys(deps, region, own, signal)
+      closable.push(...own.filter((request) => erased.includes(request)))
+    })
+  if (closable.length === 0) return 0
+  deps.onStep?.('request_keys.destroyed')
+  await reclaimAfter(deps, closable)
+  for (const request of closable) await complete(deps, request)
+  return closable.length
+}
+
+async function guarded(
+  deps: ErasureDeps,
+  item: ErasureItem,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+): Promise<void> {
+  if (item.obstacle !== null) return
+  try {
+    await work()
+  } catch (error) {
+    await obstruct(deps, item, error, signal)
+  }
+}
+
+async function obstruct(deps: ErasureDeps, item: ErasureItem, error: unknown, signal: AbortSignal): Promise<void> {
+  item.obstacle = error
+  item.isDirty = true
+  await settle(deps, item.request, error, signal)
+}
+
+/** An outage leaves a request as it is; a run that was cut short touches nothing more; anything else is a failure. */
+async function settle(
+  deps: ErasureDeps,
+  request: SealedGdprRequest,
+  error: unknown,
+  signal: AbortSignal,
+): Promise<void> {
+  if (signal.aborted) throw error
+  if (isOutage(error)) deps.log.warn({ err: error, requestId: request.id }, 'an erasure waits for what does not answer')
+  else {
+    deps.log.error({ err: error, requestId: request.id }, 'an erasure failed')
+    await fail(deps, request, UNEXPECTED)
+  }
+}
+
+async function fail(deps: ErasureDeps, request: SealedGdprRequest, failure: string): Promise<void> {
+  await changeControl(deps, async ({ tx, log }) => {
+    const locked = await lockGdprRequest(tx, request.id)
+    if (locked?.status !== 'PROCESSING') return
+    await moveGdprRequest(tx, { id: request.id, from: locked.status, to: nextStatus(locked.status, 'FAIL'), failure })
+    log(entryOf(request, 'failed'))
+  })
+}
+
+async function throughOutage(deps: ErasureDeps, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (!isOutage(error)) throw error
+    deps.log.warn({ err: error }, 'an erasure waits for what does not answer')
+  }
+}
+
+const entryOf = (request: SealedGdprRequest, what: string) =>
+  ({
+    companyId: request.companyId,
+    actor: systemActor,
+    action: `gdpr_request.${what}`,
+    category: 'privacy',
+    target: { type: 'gdpr_request', id: encodeId('gdprRequest', request.id) },
+  }) as const

@@ -1,0 +1,59 @@
+import { DatabaseError } from '../db/database-error.js'
+import type { WorkspaceFacts } from '../directory/control-facts.js'
+import { DeadlineExceeded } from '../kernel/deadline.js'
+import { DomainError } from '../kernel/domain-error.js'
+import type { Region } from '../kernel/region.js'
+import type { ErasureSubject } from './erase-workspace.js'
+import type { ErasureDeps } from './erasure-deps.js'
+import type { SealedGdprRequest } from './gdpr-request.store.js'
+import { contentMatcher } from './personal-content.js'
+import { openSubject, subjectPseudonym } from './sealed-subject.js'
+import { identifiersOf, subjectTags } from './subject.js'
+
+/** A request at work. */
+export interface ErasureItem {
+  readonly request: SealedGdprRequest
+  readonly subject: ErasureSubject
+  readonly workspaces: ReadonlyMap<Region, readonly string[]>
+  /** Something was still found in this round. */
+  isDirty: boolean
+  /** Why it can't be finished in this run; null: it can. */
+  obstacle: unknown
+}
+
+/** The company's chains by their home region, UUIDs. */
+export async function workspacesByRegion(
+  { facts }: Pick<ErasureDeps, 'facts'>,
+  companyId: string,
+): Promise<Map<Region, string[]>> {
+  const byRegion = Map.groupBy(await facts.workspacesOf(companyId), (one: WorkspaceFacts) => one.dataRegion)
+  return new Map([...byRegion].map(([region, own]) => [region, own.map(({ id }) => id)]))
+}
+
+/** Opens a request for work; null where its subject can't be known any more. */
+export async function openItem(deps: ErasureDeps, request: SealedGdprRequest): Promise<ErasureItem | null> {
+  const { id: requestId, companyId, requestType: mode } = request
+  const subject = await openSubject(deps, request)
+  if (subject === null) return null
+  const secret = deps.secrets.openRequestSecret(requestId, request.secretSealed)
+  return {
+    request,
+    subject: {
+      requestId,
+      companyId,
+      mode,
+      tags: subjectTags(await deps.facts.tagKey(companyId), subject),
+      mentions: contentMatcher(identifiersOf(subject)),
+      pseudonym: mode === 'ANONYMIZE' ? subjectPseudonym(secret, subject) : null,
+    },
+    workspaces: await workspacesByRegion(deps, companyId),
+    isDirty: true,
+    obstacle: null,
+  }
+}
+
+/** Something doesn't answer now: the request waits, and has not failed. */
+export const isOutage = (error: unknown): boolean =>
+  error instanceof DeadlineExceeded ||
+  (error instanceof DomainError && error.code === 'REGION_UNAVAILABLE') ||
+  (error instanceof DatabaseError && error.unavailable)
