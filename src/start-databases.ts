@@ -25,7 +25,7 @@ export interface StartedDatabases {
 }
 
 // A database beside us in the same compose file may still be starting.
-const controlPatienceMs = 30_000
+const patienceMs = 30_000
 const retryMs = 500
 
 /**
@@ -112,22 +112,32 @@ async function withControl<T>(url: string, work: (control: Database) => Promise<
 async function startOwn(config: Config, own: OwnDatabases, log: Log): Promise<StartedDatabases> {
   const { controlDatabaseUrl: controlUrl, controlOwnerUrl: ownerUrl } = own
   const problems: ConfigProblem[] = []
+  const firstTry: FirstTry = { log, deadline: Date.now() + patienceMs }
   await checkVault(config.keyVaultDir, problems)
-  const migrated = await migrateControl(ownerUrl, roleOf(controlUrl), log).catch((error: unknown) => {
-    problems.push({ name: 'CONTROL_OWNER_URL', message: messageOf(error) })
-    return false
-  })
-  if (migrated) {
-    const found = await checkServiceRole(controlUrl, 'CONTROL').catch((error: unknown) => [messageOf(error)])
-    if (found.length > 0)
-      problems.push({ name: 'CONTROL_DATABASE_URL', message: `the role it logs in as: ${found.join('; ')}` })
-    else await recordOwnRegions(config, own, problems)
+  // Before the migrations: what they grant to a role that was named by mistake would stay with it.
+  await Promise.all([
+    checkUrl('CONTROL_DATABASE_URL', controlUrl, 'service', firstTry, problems),
+    checkUrl('CONTROL_OWNER_URL', ownerUrl, 'owner', firstTry, problems),
+  ])
+  if (!problems.some(({ name }) => name.startsWith('CONTROL_'))) {
+    try {
+      await migrate({ ownerUrl, serviceRole: roleOf(controlUrl), kind: 'control' })
+      await recordOwnRegions(config, own, firstTry, problems)
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error
+      problems.push({ name: 'CONTROL_OWNER_URL', message: error.message })
+    }
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return { controlUrl, controlOwnerUrl: ownerUrl, stop: async () => undefined }
 }
 
-async function recordOwnRegions(config: Config, own: OwnDatabases, problems: ConfigProblem[]): Promise<void> {
+async function recordOwnRegions(
+  config: Config,
+  own: OwnDatabases,
+  firstTry: FirstTry,
+  problems: ConfigProblem[],
+): Promise<void> {
   const secrets = new ControlSecrets(config.controlMasterKey)
   await withControl(own.controlDatabaseUrl, async (control) => {
     const known = await loadRegionSettings(control, secrets).catch((error: unknown) => {
@@ -141,21 +151,51 @@ async function recordOwnRegions(config: Config, own: OwnDatabases, problems: Con
         name: 'REGION_<CODE>_DATABASE_URL',
         message: `is missing; at least one of ${regions.join(', ')} is needed.`,
       })
-    await recordRegionSettings(control, secrets, own.regions, 'missing')
+    // What is written to the table rules from then on: a mistake must not get there.
+    const added = [...own.regions].filter(([region]) => !known.has(region))
+    await Promise.all(added.map(([region, settings]) => checkRegion(region, settings, firstTry, problems)))
+    if (problems.length === 0) await recordRegionSettings(control, secrets, own.regions, 'missing')
   })
 }
 
-/** True when it is up to date. A server that doesn't answer (yet) is given some time. */
-async function migrateControl(ownerUrl: string, serviceRole: string, log: Log): Promise<true> {
-  const deadline = Date.now() + controlPatienceMs
+async function checkRegion(
+  region: Region,
+  { databaseUrl, ownerUrl }: RegionSettings,
+  firstTry: FirstTry,
+  problems: ConfigProblem[],
+): Promise<void> {
+  await checkUrl(`REGION_${region}_DATABASE_URL`, databaseUrl, 'service', firstTry, problems)
+  if (ownerUrl !== undefined) await checkUrl(`REGION_${region}_OWNER_URL`, ownerUrl, 'owner', firstTry, problems)
+}
+
+/** A server that doesn't answer (yet) is given some time: until `deadline`, a moment of Date.now(). */
+interface FirstTry {
+  readonly log: Log
+  readonly deadline: number
+}
+
+/** Adds a problem where nobody can log in with the URL, or the service would with a role that it must not have. */
+async function checkUrl(
+  name: string,
+  url: string,
+  role: 'service' | 'owner',
+  { log, deadline }: FirstTry,
+  problems: ConfigProblem[],
+): Promise<void> {
   for (let said = false; ; said = true) {
     try {
-      await migrate({ ownerUrl, serviceRole, kind: 'control' })
-      return true
+      const found = await checkServiceRole(url, 'its database')
+      if (role === 'service' && found.length > 0)
+        problems.push({ name, message: `the role it logs in as ${found.join('; ')}` })
+      return
     } catch (error) {
-      const later = error instanceof DatabaseError && error.unavailable && error.code?.startsWith('28') !== true
-      if (!later || Date.now() > deadline) throw error
-      if (!said) log.warn({ err: error }, 'waiting for the control database')
+      if (!(error instanceof DatabaseError)) throw error
+      const later = error.unavailable && error.code?.startsWith('28') !== true
+      if (!later || Date.now() > deadline) {
+        problems.push({ name, message: error.message })
+        return
+      }
+      if (!said) log.warn({ err: error, setting: name }, 'waiting for a database')
       await wait(retryMs)
     }
   }
@@ -169,6 +209,3 @@ async function checkVault(path: string, problems: ConfigProblem[]): Promise<void
     problems.push({ name: 'KEY_VAULT_DIR', message: `can't be used (${(error as NodeJS.ErrnoException).code}).` })
   }
 }
-
-// Only the database layer's own words are known to hold no URL.
-const messageOf = (error: unknown): string => (error instanceof DatabaseError ? error.message : 'the database failed')

@@ -11,6 +11,7 @@ interface RoleFacts {
   owns: boolean
   rewrites: boolean
   replays: boolean
+  strange: boolean
 }
 
 // pg_has_role(…, 'SET') would miss membership with INHERIT only; MEMBER covers both.
@@ -24,7 +25,9 @@ const factsSql = `
          exists (select from pg_class c where c.oid in (to_regclass('event'), to_regclass('merkle_node'))
                  and (has_table_privilege(r.oid, c.oid, 'UPDATE') or has_table_privilege(r.oid, c.oid, 'DELETE')
                       or has_table_privilege(r.oid, c.oid, 'TRUNCATE') or has_table_privilege(r.oid, c.oid, 'TRIGGER'))) as rewrites,
-         has_parameter_privilege(r.oid, 'session_replication_role', 'SET') as replays
+         has_parameter_privilege(r.oid, 'session_replication_role', 'SET') as replays,
+         exists (select from pg_class c where c.oid in (to_regclass('event'), to_regclass('company'))
+                 and not has_table_privilege(r.oid, c.oid, 'SELECT')) as strange
     from pg_roles r where r.rolname = current_user`
 
 /**
@@ -53,6 +56,7 @@ export async function checkServiceRole(url: string, name = 'database'): Promise<
       problems.push('owns the database or its tables, or is a member of the role that does')
     if (facts.rewrites && !facts.superuser && !facts.owns) problems.push('may UPDATE, DELETE or TRUNCATE the event log')
     if (facts.replays && !facts.superuser) problems.push('may set session_replication_role')
+    if (facts.strange) problems.push('is not the role that the database was migrated for, and may read nothing there')
     return problems
   } catch (error) {
     throw toDatabaseError(error, name)

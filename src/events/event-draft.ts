@@ -2,7 +2,14 @@ import type { KeyObject } from 'node:crypto'
 import { newUuid } from '../kernel/ids.js'
 import type { Region } from '../kernel/region.js'
 import { saltSource } from '../kernel/random.js'
-import { buildBodyOfDigests, disclosureJson, disclosuresOf, jsonDigestBase64, SALT_BYTES } from '../ledger/index.js'
+import {
+  buildBodyOfDigests,
+  disclosureJson,
+  disclosuresOf,
+  jsonDigestBase64,
+  SALT_BYTES,
+  type Disclosure,
+} from '../ledger/index.js'
 import type { SubjectKeyPair, Subject } from '../sealing/subject-keys.js'
 import { blobEntry, sealText } from '../sealing/sealed-blob.js'
 import { equalityTag, type TagKind } from '../sealing/tags.js'
@@ -85,16 +92,7 @@ export function draftEvent(
     },
     saltSource(SALT_BYTES),
   )
-  // Each is written once: its digest and its place in a blob are made of one text.
-  const identity: string[] = []
-  const content: string[] = []
-  const digests = disclosures.map((disclosure) => {
-    const json = disclosureJson(disclosure)
-    const { path, salt } = disclosure
-    const blob = path.startsWith('actor.') ? identity : content
-    blob.push(blobEntry(json, salt))
-    return jsonDigestBase64(json, salt)
-  })
+  const { digests, identityText, contentText } = writeDisclosures(disclosures)
   const { body, bodyHash } = buildBodyOfDigests(
     {
       id,
@@ -126,8 +124,8 @@ export function draftEvent(
     bodyHash,
     tags: tagsOf(input, tagKey),
     subject: { companyId, workspaceId, actorId: actor?.id ?? null, actorEmail: actor?.email ?? null },
-    identityText: blobText(identity),
-    contentText: blobText(content),
+    identityText,
+    contentText,
     idempotency:
       input.idempotencyKey === null
         ? null
@@ -139,6 +137,20 @@ export function draftEvent(
           }),
     bytes: DRAFT_OVERHEAD_BYTES + body.length + 2 * input.jsonBytes,
   }
+}
+
+/** Each is written once: its digest and its place in a blob are made of one text. */
+function writeDisclosures(disclosures: readonly Disclosure[]) {
+  const identity: string[] = []
+  const content: string[] = []
+  const digests = disclosures.map((disclosure) => {
+    const json = disclosureJson(disclosure)
+    const { path, salt } = disclosure
+    const blob = path.startsWith('actor.') ? identity : content
+    blob.push(blobEntry(json, salt))
+    return jsonDigestBase64(json, salt)
+  })
+  return { digests, identityText: blobText(identity), contentText: blobText(content) }
 }
 
 const blobText = (entries: readonly string[]): string | null => (entries.length === 0 ? null : `[${entries.join(',')}]`)

@@ -47,9 +47,13 @@ function faultOfVariable(error: GraphQLError): InputFault | null {
   const definition = error.nodes?.[0]
   if (found === undefined || definition?.kind !== Kind.VARIABLE_DEFINITION) return null
   const { variable, path, reason } = found
-  const full = path ?? variable!
+  // What is missing or unknown is named in the reason, beside the object that should (not) have it.
+  const member = /^Field "(\w+)" (?:of required type|is not defined)/.exec(reason!)?.[1]
+  const full = (path ?? variable!) + (member === undefined ? '' : `.${member}`)
   const relative = isInputType(definition.type) ? full.replace(/^\w+\.?/, '') : full
-  return { field: relative === '' ? full : relative, message: reason! }
+  // Our own scalars say in full what they want.
+  const message = reason!.replace(/^Expected type "\w+"\. (?=must )/, '')
+  return { field: relative === '' ? full : relative, message }
 }
 
 /**
@@ -73,7 +77,11 @@ export function createErrorFormatter(options: {
     const code = formatted.extensions?.['code']
     if (isRequestError(error, code)) {
       const fault = code === 'BAD_USER_INPUT' ? faultOfVariable(error as GraphQLError) : null
-      if (fault === null) return { message: clean(formatted.message), ...where, extensions: { code } }
+      if (fault === null) {
+        // The parser is recursive: a text that nests deeply enough ends its stack before it reaches the tokens' limit.
+        const message = /call stack/i.test(formatted.message) ? 'The query is nested too deeply.' : formatted.message
+        return { message: clean(message), ...where, extensions: { code } }
+      }
       const message = clean(fault.message)
       const faults = [{ field: fault.field, message }]
       return { message: `${fault.field}: ${message}`, ...where, extensions: { code, field: fault.field, faults } }

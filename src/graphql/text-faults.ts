@@ -27,7 +27,10 @@ export function textFaultsOf(context: GraphqlContext, info: GraphQLResolveInfo, 
   if (all.length === 0) return []
   const node = info.fieldNodes[0]?.arguments?.find(({ name }) => name.value === argument)
   const places = node === undefined ? [] : variablePlaces(node.value, '')
-  return places.flatMap(({ variable, path }) => {
+  if (places.length === 0) return []
+  // `variables` itself, given twice: of all that the first one holds nothing is left.
+  const whole = all.filter(({ field }) => field === 'variables').map(({ message }) => ({ field: argument, message }))
+  const inside = places.flatMap(({ variable, path }) => {
     const prefix = `variables.${variable}`
     return all.flatMap(({ field, message }) => {
       const rest = field.slice(prefix.length)
@@ -35,4 +38,5 @@ export function textFaultsOf(context: GraphqlContext, info: GraphQLResolveInfo, 
       return [{ field: path === '' ? rest.replace(/^\./, '') || argument : `${path}${rest}`, message }]
     })
   })
+  return [...whole, ...inside]
 }

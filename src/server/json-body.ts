@@ -11,7 +11,12 @@ declare module 'fastify' {
 /** A body that is no JSON in UTF-8. */
 export class MalformedBody extends Error {
   override readonly name = 'MalformedBody'
-  readonly statusCode = 400
+  constructor(
+    message: string,
+    readonly statusCode: 400 | 415 = 400,
+  ) {
+    super(message)
+  }
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
@@ -46,6 +51,8 @@ export function acceptJsonBodies(fastify: FastifyInstance): void {
     'application/json',
     { parseAs: 'buffer' },
     async (request: FastifyRequest, body: Buffer): Promise<unknown> => {
+      if (request.headers['content-encoding'] !== undefined && request.headers['content-encoding'] !== 'identity')
+        throw new MalformedBody('Send the body as it is, without Content-Encoding.', 415)
       if (otherCharset.test(request.headers['content-type'] ?? '')) throw new MalformedBody('JSON is UTF-8 here.')
       request.jsonText = decode(body)
       return parse(request.jsonText)

@@ -66,7 +66,13 @@ function superuser(serviceUrl: string, name: string): string {
 
 beforeAll(async () => {
   folder = await makeDataFolder()
-  config = await readConfig({ DATA_DIR: folder.path, SEED_DEMO: 'false', PORT: '0', LOG_LEVEL: 'trace' })
+  config = await readConfig({
+    DATA_DIR: folder.path,
+    SEED_DEMO: 'false',
+    PORT: '0',
+    LOG_LEVEL: 'trace',
+    JOB_SCHEDULES: '{"gdpr":"0 0 1 1 *"}',
+  })
   await start()
 })
 afterAll(async () => {

@@ -63,6 +63,12 @@ describe('bodies', () => {
     expect((await post(ask, { 'content-type': type })).status).toBe(status)
   })
 
+  it('in an encoding are refused, saying so', async () => {
+    const response = await post(ask, { 'content-encoding': 'gzip' })
+    expect(response.status).toBe(415)
+    expect(await response.text()).toContain('Content-Encoding')
+  })
+
   it('beyond the limit are refused, and large ones of nobody before they are read', async () => {
     const large = JSON.stringify({ query: '{ __typename }', variables: { a: 'x'.repeat(1_500_000) } })
     expect((await post(large, { authorization: `Bearer ${world.acme.key}` })).status).toBe(200)

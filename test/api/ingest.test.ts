@@ -304,6 +304,14 @@ describe('over HTTP', () => {
     expect(batch.errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: `events[1].${field}` })
   })
 
+  test('refuses variables that are given twice', async () => {
+    const { errors } = await send(
+      mutation,
+      `${withText('"traceId":"t"')}},"variables":{"input":${withText('"traceId":"u"')}`,
+    )
+    expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input' })
+  })
+
   test('refuses more than 1000 events', async () => {
     const events = Array.from({ length: 1001 }, () => ({ action: 'a', category: 'b' }))
     const { errors } = await send(batchMutation, JSON.stringify({ events }))

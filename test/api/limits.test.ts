@@ -67,6 +67,7 @@ describe('an attack', () => {
       'GRAPHQL_VALIDATION_FAILED',
     ],
     ['by rubbish', '{{{{', 'GRAPHQL_PARSE_FAILED'],
+    ['by a depth that ends the stack', `${'{a'.repeat(50_000)}${'}'.repeat(50_000)}`, 'GRAPHQL_PARSE_FAILED'],
   ]
   it.each(attacks)('%s is refused at once, with a code and no 500', async (_, query, code) => {
     const startedMs = performance.now()
@@ -76,6 +77,7 @@ describe('an attack', () => {
     expect(codesOf(answer)).toContain(code)
     expect(answer.data).toBeUndefined()
     expect(answer.errors!.length).toBeLessThanOrEqual(101)
+    expect(JSON.stringify(answer.errors)).not.toContain('call stack')
   })
 
   it('by variables of the wrong kind is refused, naming the field and not repeating the value', async () => {
@@ -93,6 +95,16 @@ describe('an attack', () => {
       ['BAD_USER_INPUT', 'events[1].occurredAt'],
     ])
     expect(JSON.stringify(answer.errors)).not.toContain(secret)
+  })
+
+  it.each([
+    ['that is missing', { category: 'c' }, 'events[0].action'],
+    ['that is not there', { action: 'a', category: 'c', actr: {} }, 'events[0].actr'],
+    ['that is missing inside', { action: 'a', category: 'c', changes: [{}] }, 'events[0].changes[0].field'],
+  ])('a field %s is named', async (_, event, field) => {
+    const query = 'mutation ($input: IngestEventsInput!) { ingestEvents(input: $input) { receipts { eventId } } }'
+    const answer = await open.gql(open.acme.in.EU.key, query, { input: { events: [event] } })
+    expect(answer.errors?.map(({ extensions }) => extensions['field'])).toEqual([field])
   })
 
   it('by an operation that is not there, or two without a name', async () => {

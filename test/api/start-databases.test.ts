@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ConfigError, readConfig, type ConfigProblem } from '../../src/config.js'
 import { Database } from '../../src/db/database.js'
 import { RegionRegistry } from '../../src/regions/region-registry.js'
-import { loadRegionSettings } from '../../src/regions/region-data-store.store.js'
+import { loadRegionSettings, saveRegionSettings } from '../../src/regions/region-data-store.store.js'
 import { ControlSecrets } from '../../src/sealing/control-secrets.js'
 import { regionProblems, startDatabases } from '../../src/start-databases.js'
 import { makeDataFolder, makeLog } from '../harness/data-folder.js'
@@ -106,6 +106,38 @@ describe('a start on servers of the user', () => {
     expect(JSON.stringify(problems)).not.toContain('mistyped')
   })
 
+  it('writes down no region that can not be used: once the mistakes are corrected, the next start is a first one', async () => {
+    const fresh = await createEmptyDatabase()
+    cleanUps.push(fresh.drop)
+    const control = { CONTROL_DATABASE_URL: fresh.databaseUrl, CONTROL_OWNER_URL: fresh.ownerUrl }
+    const { EU, US } = databases.regions
+    const nowhere = new URL(US.databaseUrl)
+    nowhere.pathname = '/nowhere'
+    const problems = await problemsOf({
+      ...control,
+      REGION_EU_DATABASE_URL: databases.superuserUrl(EU.name),
+      REGION_US_DATABASE_URL: nowhere.href,
+      REGION_US_OWNER_URL: US.ownerUrl,
+      REGION_US_MASTER_KEY: key(),
+    })
+    expect(problems.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
+      { name: 'REGION_EU_DATABASE_URL', message: expect.stringContaining('is a superuser') },
+      { name: 'REGION_US_DATABASE_URL', message: expect.stringContaining('3D000') },
+    ])
+    expect(await start(control)).toEqual([`EU ${EU.name}`])
+  })
+
+  it('grants nothing to a role that may not serve, so that another one can take its place', async () => {
+    const fresh = await createEmptyDatabase()
+    cleanUps.push(fresh.drop)
+    const control = { CONTROL_DATABASE_URL: fresh.databaseUrl, CONTROL_OWNER_URL: fresh.ownerUrl }
+    const { username, pathname } = new URL(fresh.databaseUrl)
+    const superuser = new URL(databases.superuserUrl(pathname.slice(1)))
+    expect(superuser.username).not.toBe(username)
+    expect(await problemsOf({ ...control, CONTROL_DATABASE_URL: superuser.href })).toHaveLength(1)
+    expect(await start(control)).toHaveLength(1)
+  })
+
   it('wants at least one region', async () => {
     const none = { REGION_EU_DATABASE_URL: undefined, REGION_EU_OWNER_URL: undefined }
     expect(await problemsOf(none)).toEqual([{ name: 'REGION_<CODE>_DATABASE_URL', message: expect.any(String) }])
@@ -115,12 +147,18 @@ describe('a start on servers of the user', () => {
     const { US } = databases.regions
     const config = await readConfig({
       ...env,
-      REGION_US_DATABASE_URL: databases.superuserUrl(US.name),
+      REGION_US_DATABASE_URL: US.databaseUrl,
       REGION_US_OWNER_URL: US.ownerUrl,
       REGION_US_MASTER_KEY: key(),
     })
     const { controlUrl } = await startDatabases(config, makeLog().log)
     const control = Database.open({ name: 'CONTROL', url: controlUrl })
+    await saveRegionSettings(control, new ControlSecrets(config.controlMasterKey), 'US', {
+      databaseUrl: databases.superuserUrl(US.name),
+      ownerUrl: US.ownerUrl,
+      readOnlyUrl: undefined,
+      coldStorage: { provider: 'LOCAL', bucket: '/cold' },
+    })
     const registry = await RegionRegistry.open({
       control,
       controlUrl,
