@@ -152,7 +152,13 @@ export class Database {
           this.#onIdle = resolve
         }),
       ])
-    await Promise.race([expired, Promise.allSettled([this.#orm.close(true), this.#readOnlyPool?.end()])])
+    await Promise.race([expired, Promise.allSettled([this.#closeOrm(), this.#readOnlyPool?.end()])])
+  }
+
+  /** MikroORM leaves the pool alone where no query went through it; its connections would stay till they idle out. */
+  async #closeOrm(): Promise<void> {
+    await this.#orm.close(true)
+    if (!this.#pool.ending) await this.#pool.end()
   }
 
   #poolFor(from: 'primary' | 'readOnly' | undefined): Pool {

@@ -337,6 +337,14 @@ describe('em', () => {
 })
 
 describe('close', () => {
+  it('ends every connection, and with them nothing keeps the process alive', async () => {
+    const idle = Database.open({ name: 'EU', url: databases.regions.EU.databaseUrl, poolMax: 1 })
+    const [mine] = await idle.query<{ pid: number }>('select pg_backend_pid() as pid')
+    expect(await sessions()).toContain(mine!.pid)
+    await idle.close(5_000)
+    await eventually('the end of the session', async () => !(await sessions()).includes(mine!.pid))
+  })
+
   it('waits for what runs, queued statements included, and admits nothing more', async () => {
     const closing = Database.open({ name: 'EU', url: databases.regions.EU.databaseUrl, poolMax: 2 })
     const running = Promise.all(Array.from({ length: 10 }, () => closing.query('select pg_sleep(0.05), 1 as one')))
