@@ -13,7 +13,7 @@ const ATTEMPTS_MAX = 5
 let world: World
 let processes: ReturnType<typeof makeAppProcesses>
 beforeAll(async () => {
-  world = await createWorld({ exportLeaseMs: 1_000 })
+  world = await createWorld({ exportLeaseMs: 3_000 })
   processes = makeAppProcesses(world)
   for (let at = 0; at < EVENTS; at += 2_000) await world.record(world.acme.in.EU, events(2_000))
 }, 120_000)
@@ -51,7 +51,8 @@ async function killedInTheMiddle(): Promise<string | null> {
 
 test(
   'an export whose process is killed in the middle is completed by another one, each event once',
-  { timeout: 120_000 },
+  // Killing in the middle is a matter of luck where other tests take the processor; what is expected is not.
+  { timeout: 120_000, retry: 3 },
   async () => {
     let id: string | null = null
     for (let n = 0; n < ATTEMPTS_MAX && id === null; n++) id = await killedInTheMiddle()
