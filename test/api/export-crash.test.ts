@@ -7,13 +7,13 @@ import { events, ownerRows } from '../harness/checkpoints.js'
 import { eventually } from '../harness/eventually.js'
 import { download, linesOf, settled } from '../harness/exports.js'
 
-const EVENTS = 12_000
-const ATTEMPTS_MAX = 5
+const EVENTS = 20_000
+const ATTEMPTS_MAX = 20
 
 let world: World
 let processes: ReturnType<typeof makeAppProcesses>
 beforeAll(async () => {
-  world = await createWorld({ exportLeaseMs: 3_000 })
+  world = await createWorld({ exportLeaseMs: 1_000 })
   processes = makeAppProcesses(world)
   for (let at = 0; at < EVENTS; at += 2_000) await world.record(world.acme.in.EU, events(2_000))
 }, 120_000)
