@@ -48,28 +48,21 @@ const masterKey = z.string().refine((text) => base64Bytes(text) === masterKeyByt
 const postgresUrl = z
   .string()
   .refine(isPostgresUrl, { error: 'must be a URL like postgres://user:password@host:5432/database.' })
-const list = z
-  .string()
-  .transform((text) =>
-    text
-      .split(',')
-      .map((item) => item.trim())
-      .filter((item) => item !== ''),
-  )
-  .refine((items) => items.every(isAddressRange), {
-    error: 'must be IP addresses or CIDR ranges, separated by commas.',
-  })
-const origins = z
-  .string()
-  .transform((text) =>
-    text
-      .split(',')
-      .map((item) => item.trim())
-      .filter((item) => item !== ''),
-  )
-  .refine((items) => items.every((item) => URL.canParse(item) && new URL(item).origin === item), {
+const commaSeparated = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+)
+const list = commaSeparated.refine((items) => items.every(isAddressRange), {
+  error: 'must be IP addresses or CIDR ranges, separated by commas.',
+})
+const origins = commaSeparated.refine(
+  (items) => items.every((item) => URL.canParse(item) && new URL(item).origin === item),
+  {
     error: 'must be origins such as https://console.example, separated by commas.',
-  })
+  },
+)
 const coldStorage = z
   .string()
   .refine((text) => parseColdStorage(text) !== undefined, {
