@@ -35,7 +35,7 @@ export async function checkpointOf(
   return data.checkpoint
 }
 
-export const checkpointAt = (world: World, workspace: WorldWorkspace, size: number, timeoutMs = 5000) =>
+export const checkpointAt = (world: World, workspace: WorldWorkspace, size: number, timeoutMs = 20_000) =>
   eventually(
     `a checkpoint of ${size}`,
     async () => {
