@@ -42,6 +42,7 @@ const asking = (requestType: 'DELETE' | 'ANONYMIZE') => ({
 })
 
 const show = (id: string) => showEvent(world, id)
+const ingest = 'mutation ($input: IngestEventsInput!) { ingestEvents(input: $input) { receipts { eventId } } }'
 const verify = (workspace: WorldWorkspace) => verifyChain(world, workspace)
 /** How many events searches find by the subject's identifiers. */
 async function found(): Promise<number[]> {
@@ -224,12 +225,9 @@ it('a process that has not heard of it records nothing under a key that is gone'
   const { EU } = world.acme.in
   const deaf = await world.another()
   const record = (payload: object) =>
-    sendGraphql(
-      deaf.url,
-      EU.key,
-      'mutation ($input: IngestEventsInput!) { ingestEvents(input: $input) { receipts { eventId } } }',
-      { input: { events: [event({ actor: subject, payload }), event({ actor: { id: 'other' }, payload })] } },
-    )
+    sendGraphql(deaf.url, EU.key, ingest, {
+      input: { events: [event({ actor: subject, payload }), event({ actor: { id: 'other' }, payload })] },
+    })
   expect((await record({ n: 1 })).errors).toBeUndefined()
   await (deaf.app as unknown as { factsListener: { stop(): Promise<void> } }).factsListener.stop()
   await approvedRequest(trio, asking('DELETE'))
@@ -239,6 +237,80 @@ it('a process that has not heard of it records nothing under a key that is gone'
   for (const { eventId } of answer.data.ingestEvents.receipts) expect((await show(eventId)).payload).toEqual({ n: 2 })
   await deaf.app.close()
   expect(await verify(EU)).toMatchObject({ ok: true })
+})
+
+describe('what comes in while a request ends', () => {
+  const ownEvent = (n: string) => event({ actor: { id: subject.id }, payload: { n } })
+
+  it.each(['fences.raised', 'request.erased', 'request_keys.destroyed'])(
+    'is erased too where it was recorded at the step %s',
+    async (at) => {
+      await recordAll()
+      const { EU } = world.acme.in
+      const id = await approvedRequest(trio, asking('DELETE'))
+      let late: Promise<string[]> | undefined
+      const { erasure } = world.app
+      // A step is told without waiting: what the run needs next waits until the event is there.
+      const held = {
+        ...erasure,
+        onStep: (step: string) => {
+          if (step === at) late ??= world.record(EU, [ownEvent(at)])
+        },
+        ownerUrl: (name: Region | 'CONTROL') => Promise.resolve(late).then(() => erasure.ownerUrl(name)),
+        registry: {
+          list: () => erasure.registry.list(),
+          find: (region: Region) => erasure.registry.find(region),
+          use: ((region, work) =>
+            Promise.resolve(late).then(() => erasure.registry.use(region, work))) as typeof erasure.registry.use,
+        },
+      }
+      await eraseRequests(held, never)
+      while ((await readRequest(trio.staff, id)).status !== 'DONE') await run()
+      const [lateId] = await late!
+      const done = await readRequest(trio.staff, id)
+      const receivedAt = (await world.gql(world.acme.key, `{ event(id: "${lateId!}") { receivedAt } }`)).data.event
+        .receivedAt
+      expect(receivedAt <= done.completedAt).toBe(true)
+      expect(await show(lateId!)).toMatchObject({ erasedAt: expect.any(String), actor: null, payload: {} })
+      expect(await verify(EU)).toMatchObject({ ok: true })
+    },
+  )
+
+  it('is accepted anew where it was accepted before the end and not committed', async () => {
+    await recordAll()
+    const { EU } = world.acme.in
+    const other = await world.another()
+    const { committers } = other.app
+    const committer = committers.of('EU')
+    // Knows the region's epoch, as a process that has been running does.
+    await sendGraphql(other.url, EU.key, ingest, { input: { events: [ownEvent('before'), event({})] } })
+    const gate = Promise.withResolvers<void>()
+    const waiting = Promise.withResolvers<void>()
+    const record = committer.record.bind(committer)
+    let asked = 0
+    committer.record = async (drafts, epoch) => {
+      if (++asked === 1) {
+        waiting.resolve()
+        await gate.promise
+      }
+      return record(drafts, epoch)
+    }
+    const answer = sendGraphql(other.url, EU.key, ingest, { input: { events: [ownEvent('in flight'), event({})] } })
+    await waiting.promise
+    const id = await approvedRequest(trio, asking('DELETE'))
+    expect(await run()).toBe(1)
+    const { completedAt } = await readRequest(trio.staff, id)
+    gate.resolve()
+    const { data, errors } = await answer
+    expect(errors).toBeUndefined()
+    expect(asked).toBe(2)
+    for (const { eventId } of data.ingestEvents.receipts) {
+      const shown = await world.gql(world.acme.key, `{ event(id: "${eventId}") { receivedAt } }`)
+      expect(shown.data.event.receivedAt > completedAt).toBe(true)
+    }
+    await other.app.close()
+    expect(await verify(EU)).toMatchObject({ ok: true })
+  })
 })
 
 describe('ANONYMIZE', () => {
