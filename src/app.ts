@@ -35,6 +35,7 @@ import { DirectoryKeyVault } from './sealing/key-vault.js'
 import { SubjectKeys } from './sealing/subject-keys.js'
 import { buildSchema } from './server/build-schema.js'
 import { ChainAlarms } from './verification/chain-alarms.js'
+import { VerificationKeys } from './verification/verification-keys.js'
 import { VerificationSlots } from './verification/verification-slots.js'
 import type { VerifyChainDeps } from './verification/verify-chain.js'
 import { createHttpServer } from './server/http-server.js'
@@ -183,6 +184,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     if (!isRegion(region)) return
     vault.forget(region)
     subjectKeys.forget(region)
+    verification.subjectKeys.forget(region)
     exports.clean()
   }
   const factsListener = new NotificationListener(controlUrl, [FACTS_CHANNEL, REGION_STATE_CHANNEL, ERASURE_CHANNEL], {
@@ -216,7 +218,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     control,
     facts,
     keys: signingKeys,
-    newSubjectKeys: () => new SubjectKeys({ vault, clock }),
+    subjectKeys: new VerificationKeys({ vault, clock }),
     tagKey: (companyId) => facts.tagKey(companyId),
     alarms: new ChainAlarms(log, clock),
     slots: new VerificationSlots(),

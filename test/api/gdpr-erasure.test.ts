@@ -239,6 +239,25 @@ it('a process that has not heard of it records nothing under a key that is gone'
   expect(await verify(EU)).toMatchObject({ ok: true })
 })
 
+it('a verification under way forgets its keys at once too', async () => {
+  const { own } = await recordAll()
+  const { EU } = world.acme.in
+  await world.app.verification.subjectKeys.use(async (keys) => {
+    const [identity] = await keys.ensure(
+      await world.app.registry.use('EU', ({ database }) => Promise.resolve(database)),
+      'EU',
+      (id) => world.app.facts.tagKey(id),
+      [{ companyId: EU.companyId, workspaceId: EU.id, actorId: subject.id, actorEmail: subject.email }],
+    )
+    const { id } = identity!.identity
+    expect(keys.peek('EU', id)).toBeDefined()
+    await approvedRequest(trio, asking('DELETE'))
+    expect(await run()).toBe(1)
+    await eventually('the key is forgotten', () => keys.peek('EU', id) === undefined)
+  })
+  expect((await show(own[0]!)).actor).toBeNull()
+})
+
 describe('what comes in while a request ends', () => {
   const ownEvent = (n: string) => event({ actor: { id: subject.id }, payload: { n } })
 
