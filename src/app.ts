@@ -6,6 +6,7 @@ import { authenticate } from './auth/authenticate.js'
 import { authenticateSession } from './auth/session.js'
 import { visibleCompanies } from './auth/permissions.js'
 import { Checkpointer } from './checkpoints/checkpointer.js'
+import type { AdminChainDeps } from './checkpoints/get-admin-checkpoint.js'
 import { publishedKeys } from './checkpoints/published-keys.js'
 import { SigningKeys } from './checkpoints/signing-keys.js'
 import { SigningKeyVault } from './checkpoints/signing-key-vault.js'
@@ -152,7 +153,10 @@ function makeRecording(
   })
   const signingKeys = new SigningKeys({
     logName: config.logName,
-    vault: new SigningKeyVault({ directory: config.keyVaultDir, masterKeys: config.regionMasterKeys }),
+    vault: new SigningKeyVault({
+      directory: config.keyVaultDir,
+      masterKeys: new Map([...config.regionMasterKeys, ['CONTROL', config.controlMasterKey] as const]),
+    }),
     given: config.signingKeys,
     control,
     clock,
@@ -231,8 +235,18 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     verificationFailures: () => verification.alarms.counts,
   })
   const erasure = makeErasure(stores, recording, options, { clock, log })
-  const scheduler = makeScheduler(options, { registry, control, verification, erasure, clock, log, metrics })
-  return { ...stores, ...recording, factsListener, metrics, exports, verification, erasure, scheduler }
+  const adminChains: AdminChainDeps = { control, facts, keys: signingKeys, alarms: checkpointer.alarms, clock }
+  const scheduler = makeScheduler(options, {
+    registry,
+    control,
+    verification,
+    erasure,
+    adminChains,
+    clock,
+    log,
+    metrics,
+  })
+  return { ...stores, ...recording, factsListener, metrics, exports, verification, erasure, adminChains, scheduler }
 }
 
 type Services = Awaited<ReturnType<typeof makeServices>>
@@ -290,6 +304,7 @@ function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Lo
       onRequested: () => services.exports.nudge(),
     },
     verification: services.verification,
+    adminChains: services.adminChains,
     companyRegions: { registry, facts, health, gateway },
     jobs: { scheduler, control, registry, clock },
     gdpr: { control, registry, facts, secrets, subjectKeys, clock, cursorKey: deriveCursorKey(config.apiKeyPepper) },

@@ -13,7 +13,9 @@ create table admin_checkpoint (
   root_hash bytea not null check (length(root_hash) = 32),
   -- The C2SP signed note, byte for byte.
   note text not null,
-  signed_at timestamptz(3) not null
+  signed_at timestamptz(3) not null,
+  -- Roots of the perfect subtrees under the root, largest first: what the next checkpoint has to go on from.
+  frontier bytea not null check (length(frontier) % 32 = 0)
 );
 
 create function refuse_admin_checkpoint_rewind() returns trigger language plpgsql as $$

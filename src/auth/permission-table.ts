@@ -42,6 +42,8 @@ export const permissionTable = {
   members: [...administrators, 'SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN'],
   invitations: [...administrators, 'SUPER_ADMIN'],
   adminLog: ['SUPER_ADMIN', 'PRIVACY_ADMIN'],
+  adminLogCheckpoint: ['SUPER_ADMIN', 'PRIVACY_ADMIN'],
+  adminLogVerification: ['SUPER_ADMIN', 'PRIVACY_ADMIN'],
   jobs: staff,
 
   // Recording.

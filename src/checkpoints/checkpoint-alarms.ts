@@ -12,8 +12,8 @@ export type CheckpointAlarmKind = 'ROLLED_BACK' | 'FORKED' | 'BAD_SIGNATURE'
 /** Evidence that what was signed was taken back. No personal data. */
 export interface CheckpointAlarm {
   readonly kind: CheckpointAlarmKind
-  /** The home region of the chain. */
-  readonly region: Region
+  /** The home region of the chain; CONTROL: it is one of the admin log. */
+  readonly region: Region | 'CONTROL'
   readonly workspaceId: string
   /** Where the checkpoint is that the chain contradicts, or that is not signed. */
   readonly place: 'HOME' | 'CONTROL' | 'MEMORY' | Region
