@@ -170,7 +170,8 @@ function makeRecording(
     log,
     ...(options.checkpointSweepMs === undefined ? {} : { sweepMs: options.checkpointSweepMs }),
   })
-  return { indexer, committers, signingKeys, checkpointer }
+  const adminChains: AdminChainDeps = { control, facts, keys: signingKeys, alarms: checkpointer.alarms, clock }
+  return { indexer, committers, signingKeys, checkpointer, adminChains }
 }
 
 /** What runs behind the server, made and not yet started. */
@@ -183,7 +184,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     log,
     onBatch: (region, batch) => metrics.committed(region, batch),
   })
-  const { indexer, signingKeys, checkpointer } = recording
+  const { indexer, signingKeys, checkpointer, adminChains } = recording
   const forgetKeys = (region: string): void => {
     if (!isRegion(region)) return
     vault.forget(region)
@@ -217,16 +218,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     signersOf: ({ region }, note) => noteSigners(signingKeys, region, note),
     ...(options.exportLeaseMs === undefined ? {} : { leaseMs: options.exportLeaseMs }),
   })
-  const verification: VerifyChainDeps = {
-    registry,
-    control,
-    facts,
-    keys: signingKeys,
-    subjectKeys: new VerificationKeys({ vault, clock }),
-    tagKey: (companyId) => facts.tagKey(companyId),
-    alarms: new ChainAlarms(log, clock),
-    slots: new VerificationSlots(),
-  }
+  const verification = makeVerification(stores, recording, { clock, log })
   const metrics: Metrics = createMetrics({
     regions: () => registry.list().map(({ region }) => region),
     stateOf: (region) => health.of(region),
@@ -235,7 +227,6 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     verificationFailures: () => verification.alarms.counts,
   })
   const erasure = makeErasure(stores, recording, options, { clock, log })
-  const adminChains: AdminChainDeps = { control, facts, keys: signingKeys, alarms: checkpointer.alarms, clock }
   const scheduler = makeScheduler(options, {
     registry,
     control,
@@ -246,10 +237,27 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     log,
     metrics,
   })
-  return { ...stores, ...recording, factsListener, metrics, exports, verification, erasure, adminChains, scheduler }
+  return { ...stores, ...recording, factsListener, metrics, exports, verification, erasure, scheduler }
 }
 
 type Services = Awaited<ReturnType<typeof makeServices>>
+
+function makeVerification(
+  { registry, control, facts, vault }: Stores,
+  { signingKeys }: ReturnType<typeof makeRecording>,
+  { clock, log }: { clock: Clock; log: Logger },
+): VerifyChainDeps {
+  return {
+    registry,
+    control,
+    facts,
+    keys: signingKeys,
+    subjectKeys: new VerificationKeys({ vault, clock }),
+    tagKey: (companyId) => facts.tagKey(companyId),
+    alarms: new ChainAlarms(log, clock),
+    slots: new VerificationSlots(),
+  }
+}
 
 function makeErasure(
   { control, registry, facts, secrets, subjectKeys, vault }: Stores,
