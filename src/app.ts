@@ -6,6 +6,7 @@ import { authenticate } from './auth/authenticate.js'
 import { authenticateSession } from './auth/session.js'
 import { visibleCompanies } from './auth/permissions.js'
 import { Checkpointer } from './checkpoints/checkpointer.js'
+import type { AdminChainDeps } from './checkpoints/get-admin-checkpoint.js'
 import { publishedKeys } from './checkpoints/published-keys.js'
 import { SigningKeys } from './checkpoints/signing-keys.js'
 import { SigningKeyVault } from './checkpoints/signing-key-vault.js'
@@ -35,6 +36,7 @@ import { DirectoryKeyVault } from './sealing/key-vault.js'
 import { SubjectKeys } from './sealing/subject-keys.js'
 import { buildSchema } from './server/build-schema.js'
 import { ChainAlarms } from './verification/chain-alarms.js'
+import { VerificationKeys } from './verification/verification-keys.js'
 import { VerificationSlots } from './verification/verification-slots.js'
 import type { VerifyChainDeps } from './verification/verify-chain.js'
 import { createHttpServer } from './server/http-server.js'
@@ -151,7 +153,10 @@ function makeRecording(
   })
   const signingKeys = new SigningKeys({
     logName: config.logName,
-    vault: new SigningKeyVault({ directory: config.keyVaultDir, masterKeys: config.regionMasterKeys }),
+    vault: new SigningKeyVault({
+      directory: config.keyVaultDir,
+      masterKeys: new Map([...config.regionMasterKeys, ['CONTROL', config.controlMasterKey] as const]),
+    }),
     given: config.signingKeys,
     control,
     clock,
@@ -165,7 +170,8 @@ function makeRecording(
     log,
     ...(options.checkpointSweepMs === undefined ? {} : { sweepMs: options.checkpointSweepMs }),
   })
-  return { indexer, committers, signingKeys, checkpointer }
+  const adminChains: AdminChainDeps = { control, facts, keys: signingKeys, alarms: checkpointer.alarms, clock }
+  return { indexer, committers, signingKeys, checkpointer, adminChains }
 }
 
 /** What runs behind the server, made and not yet started. */
@@ -178,11 +184,12 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     log,
     onBatch: (region, batch) => metrics.committed(region, batch),
   })
-  const { indexer, signingKeys, checkpointer } = recording
+  const { indexer, signingKeys, checkpointer, adminChains } = recording
   const forgetKeys = (region: string): void => {
     if (!isRegion(region)) return
     vault.forget(region)
     subjectKeys.forget(region)
+    verification.subjectKeys.forget(region)
     exports.clean()
   }
   const factsListener = new NotificationListener(controlUrl, [FACTS_CHANNEL, REGION_STATE_CHANNEL, ERASURE_CHANNEL], {
@@ -211,16 +218,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     signersOf: ({ region }, note) => noteSigners(signingKeys, region, note),
     ...(options.exportLeaseMs === undefined ? {} : { leaseMs: options.exportLeaseMs }),
   })
-  const verification: VerifyChainDeps = {
-    registry,
-    control,
-    facts,
-    keys: signingKeys,
-    newSubjectKeys: () => new SubjectKeys({ vault, clock }),
-    tagKey: (companyId) => facts.tagKey(companyId),
-    alarms: new ChainAlarms(log, clock),
-    slots: new VerificationSlots(),
-  }
+  const verification = makeVerification(stores, recording, { clock, log })
   const metrics: Metrics = createMetrics({
     regions: () => registry.list().map(({ region }) => region),
     stateOf: (region) => health.of(region),
@@ -229,11 +227,37 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     verificationFailures: () => verification.alarms.counts,
   })
   const erasure = makeErasure(stores, recording, options, { clock, log })
-  const scheduler = makeScheduler(options, { registry, control, verification, erasure, clock, log, metrics })
+  const scheduler = makeScheduler(options, {
+    registry,
+    control,
+    verification,
+    erasure,
+    adminChains,
+    clock,
+    log,
+    metrics,
+  })
   return { ...stores, ...recording, factsListener, metrics, exports, verification, erasure, scheduler }
 }
 
 type Services = Awaited<ReturnType<typeof makeServices>>
+
+function makeVerification(
+  { registry, control, facts, vault }: Stores,
+  { signingKeys }: ReturnType<typeof makeRecording>,
+  { clock, log }: { clock: Clock; log: Logger },
+): VerifyChainDeps {
+  return {
+    registry,
+    control,
+    facts,
+    keys: signingKeys,
+    subjectKeys: new VerificationKeys({ vault, clock }),
+    tagKey: (companyId) => facts.tagKey(companyId),
+    alarms: new ChainAlarms(log, clock),
+    slots: new VerificationSlots(),
+  }
+}
 
 function makeErasure(
   { control, registry, facts, secrets, subjectKeys, vault }: Stores,
@@ -288,6 +312,7 @@ function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Lo
       onRequested: () => services.exports.nudge(),
     },
     verification: services.verification,
+    adminChains: services.adminChains,
     companyRegions: { registry, facts, health, gateway },
     jobs: { scheduler, control, registry, clock },
     gdpr: { control, registry, facts, secrets, subjectKeys, clock, cursorKey: deriveCursorKey(config.apiKeyPepper) },

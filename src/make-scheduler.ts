@@ -1,4 +1,6 @@
 import type { Logger } from 'pino'
+import type { AdminSigningDeps } from './checkpoints/sign-admin-chains.js'
+import { signAdminLogJob } from './checkpoints/sign-admin-log.job.js'
 import type { Config } from './config.js'
 import type { Database } from './db/database.js'
 import { idempotencyExpiryJob } from './events/idempotency-expiry.job.js'
@@ -22,6 +24,7 @@ export interface SchedulerDeps {
   readonly control: Database
   readonly verification: VerifyChainDeps
   readonly erasure: ErasureDeps
+  readonly adminChains: AdminSigningDeps
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
@@ -42,6 +45,7 @@ export function makeScheduler(
     healthJob({ registry, control }),
     verifyChainsJob({ ...deps.verification, control, clock }),
     gdprJob(deps.erasure),
+    signAdminLogJob(deps.adminChains),
     sessionExpiryJob({ control, clock }),
     idempotencyExpiryJob({ registry, clock, companyIds }),
     expireExportsJob({ control, clock, exportsDir: config.exportsDir }),

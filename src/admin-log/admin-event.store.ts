@@ -1,7 +1,7 @@
 import type { Database } from '../db/database.js'
 import type { JsonValue } from '../kernel/canonical-json.js'
 import type { KeysetPosition } from '../kernel/cursor.js'
-import { fieldsOf } from '../ledger/index.js'
+import { type Disclosure, fieldsOf } from '../ledger/index.js'
 import { type AdminEvent, GLOBAL_CHAIN_ID } from './admin-entry.js'
 
 const TIMEOUT_MS = 5_000
@@ -57,9 +57,14 @@ export async function countAdminEvents(control: Database, companyId: string | nu
   return Number(rows[0]?.sequence ?? 0)
 }
 
+/** What `admin_event.disclosures` holds. Throws where it holds something else. */
+export function disclosuresOfAdminEvent(stored: Buffer): Disclosure[] {
+  const disclosures = JSON.parse(stored.toString('utf8')) as [string, JsonValue, string][]
+  return disclosures.map(([path, value, salt]) => ({ path, value, salt: Buffer.from(salt, 'hex') }))
+}
+
 function adminEventOf(row: AdminEventRow): AdminEvent {
-  const stored = JSON.parse(row.disclosures.toString('utf8')) as [string, JsonValue, string][]
-  const fields = fieldsOf(stored.map(([path, value, salt]) => ({ path, value, salt: Buffer.from(salt, 'hex') })))
+  const fields = fieldsOf(disclosuresOfAdminEvent(row.disclosures))
   const { target_type: type } = row
   return {
     id: row.id,

@@ -62,16 +62,50 @@ export async function putTotpSecret(tx: Transaction, userId: string, sealed: Buf
   return rows.length > 0
 }
 
-/** The secret that waits for its first code, locked; null where there is none. */
+/** An account's second factor, also one that waits for its first code, locked; null where there is none. */
 export async function lockTotpSecret(
   tx: Transaction,
   userId: string,
-): Promise<{ readonly sealed: Buffer; readonly confirmed: boolean } | null> {
-  const rows = await tx.query<{ secret_sealed: Buffer; confirmed: boolean }>(
-    'select secret_sealed, confirmed_at is not null as confirmed from totp_secret where user_id = $1 for update',
+): Promise<{ readonly sealed: Buffer; readonly confirmed: boolean; readonly lastStep: number } | null> {
+  const [row] = await tx.query<{ secret_sealed: Buffer; confirmed: boolean; last_step: string }>(
+    `select secret_sealed, confirmed_at is not null as confirmed, last_step from totp_secret
+     where user_id = $1 for update`,
     [userId],
   )
-  return rows[0] === undefined ? null : { sealed: rows[0].secret_sealed, confirmed: rows[0].confirmed }
+  return row === undefined
+    ? null
+    : { sealed: row.secret_sealed, confirmed: row.confirmed, lastStep: Number(row.last_step) }
+}
+
+/** Takes an account's second factor away. False where it has none that is confirmed. */
+export async function deleteTotpSecret(tx: Transaction, userId: string): Promise<boolean> {
+  const rows = await tx.query<{ confirmed: boolean }>(
+    'delete from totp_secret where user_id = $1 returning confirmed_at is not null as confirmed',
+    [userId],
+  )
+  return rows[0]?.confirmed === true
+}
+
+/** Whether the account has this password hash; it keeps it until the transaction ends. */
+export async function holdPassword(tx: Transaction, userId: string, passwordHash: string): Promise<boolean> {
+  const rows = await tx.query('select id from app_user where id = $1 and password_hash = $2 for share', [
+    userId,
+    passwordHash,
+  ])
+  return rows.length > 0
+}
+
+/** Puts another password hash in the place of the one that was seen. False where that was changed since. */
+export async function putPasswordHash(
+  tx: Transaction,
+  userId: string,
+  hashes: { readonly from: string; readonly to: string },
+): Promise<boolean> {
+  const rows = await tx.query(
+    'update app_user set password_hash = $3 where id = $1 and password_hash = $2 returning id',
+    [userId, hashes.from, hashes.to],
+  )
+  return rows.length > 0
 }
 
 export async function confirmTotpSecret(tx: Transaction, userId: string, step: number, now: Date): Promise<void> {

@@ -28,7 +28,7 @@ const bearer = /^Bearer +(\S+) *$/i
 
 /**
  * Who presents these credentials. It doesn't throw for bad ones: the viewer is then nobody, with the refusal
- * (UNAUTHENTICATED; FORBIDDEN for a good key from a wrong address; REGION_UNAVAILABLE where the key is not known and
+ * (UNAUTHENTICATED; FORBIDDEN for a good key from a wrong address; WORKSPACE_ARCHIVED; REGION_UNAVAILABLE where the key is not known and
  * the control database doesn't answer).
  */
 export async function authenticate(deps: AuthenticateDeps, credentials: Credentials): Promise<Viewer> {
@@ -51,6 +51,11 @@ export async function authenticate(deps: AuthenticateDeps, credentials: Credenti
     if (key.expiresAt !== null && key.expiresAt <= now) return refused('UNAUTHENTICATED', 'The API key has expired.')
     if (!isAllowedFrom(key.ipAllowlist, credentials.clientIp))
       return refused('FORBIDDEN', 'The API key may not be used from this address.')
+    if (key.workspace?.status === 'ARCHIVED')
+      return refused(
+        'WORKSPACE_ARCHIVED',
+        'The workspace of this key is archived: its events are read with a company key, or at the dashboard.',
+      )
     deps.usage.note(key.id, now)
     return { kind: 'apiKey', key }
   } catch (error) {

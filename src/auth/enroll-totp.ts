@@ -6,12 +6,12 @@ import type { Clock } from '../kernel/clock.js'
 import { badInput, DomainError } from '../kernel/domain-error.js'
 import { randomBytes } from '../kernel/random.js'
 import type { ControlSecrets } from '../sealing/control-secrets.js'
-import { confirmTotpSecret, findCredentialsById, lockTotpSecret, putTotpSecret } from './account.store.js'
-import { decoyHash, verifyPassword } from './password.js'
+import { confirmTotpSecret, lockTotpSecret, putTotpSecret } from './account.store.js'
+import { requirePassword } from './password-rules.js'
 import { admitSession } from './permissions.js'
 import { markForRenewal } from './session.store.js'
 import { attemptBuckets, countAttempt, forgiveAttempt } from './sign-in-limits.js'
-import { PASSWORD_BYTES_MAX, sessionEntries } from './sign-in.js'
+import { sessionEntries } from './sign-in.js'
 import { accountOf } from './sign-out.js'
 import { acceptedStep, base32Text, TOTP_SECRET_BYTES, totpUri } from './totp.js'
 import type { SessionViewer, Viewer } from './viewer.js'
@@ -70,11 +70,7 @@ async function begin(
   password: string,
   now: Date,
 ): Promise<TotpEnrollment> {
-  if (Buffer.byteLength(password) > PASSWORD_BYTES_MAX)
-    throw badInput('input.password', `must be at most ${PASSWORD_BYTES_MAX} bytes long.`)
-  const account = await findCredentialsById(deps.control, session.user.id)
-  if (!(await verifyPassword(account?.password_hash ?? decoyHash, password)))
-    throw new DomainError('UNAUTHENTICATED', 'The password is wrong.')
+  await requirePassword(deps.control, session.user.id, password, 'input.password')
   const secret = randomBytes(TOTP_SECRET_BYTES)
   const sealed = deps.secrets.sealTotpSecret(session.user.id, secret)
   await changeControl(deps, async ({ tx }) => {

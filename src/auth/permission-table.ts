@@ -40,7 +40,10 @@ export const permissionTable = {
   workspace: [...keys, ...people, ...staff],
   apiKeys: [...administrators, 'SUPER_ADMIN', 'SUPPORT_ADMIN'],
   members: [...administrators, 'SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN'],
+  invitations: [...administrators, 'SUPER_ADMIN'],
   adminLog: ['SUPER_ADMIN', 'PRIVACY_ADMIN'],
+  adminLogCheckpoint: ['SUPER_ADMIN', 'PRIVACY_ADMIN'],
+  adminLogVerification: ['SUPER_ADMIN', 'PRIVACY_ADMIN'],
   jobs: staff,
 
   // Recording.
@@ -63,6 +66,9 @@ export const permissionTable = {
   signOut: [...people, ...staff],
   signOutEverywhere: [...people, ...staff],
   enrollTotp: [...people, ...staff],
+  disableTotp: [...people, ...staff],
+  changePassword: [...people, ...staff],
+  resetTotp: ['SUPER_ADMIN'],
 
   // Operating the service.
   runJob: ['SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN'],
@@ -80,6 +86,7 @@ export const permissionTable = {
 
   // People.
   inviteMember: [...administrators, 'SUPER_ADMIN'],
+  revokeInvitation: [...administrators, 'SUPER_ADMIN'],
   acceptInvitation: [...nobody, ...people],
   changeMemberRole: administrators,
   removeMember: administrators,

@@ -111,6 +111,12 @@ export async function deleteSessionsOf(tx: Transaction, userId: string): Promise
   return rows.length
 }
 
+/** Ends the sessions of an account but for one; answers how many there were. */
+export async function deleteOtherSessionsOf(tx: Transaction, userId: string, keptId: string): Promise<number> {
+  const rows = await tx.query('delete from session where user_id = $1 and id <> $2 returning id', [userId, keptId])
+  return rows.length
+}
+
 /** The sessions of these accounts get new ids with their next requests: what their owners may do has changed. */
 export async function markForRenewal(tx: Transaction, userIds: readonly string[]): Promise<void> {
   await tx.query('update session set renew_due = true where user_id = any ($1::uuid[])', [userIds])

@@ -7,8 +7,9 @@ import type { Clock } from '../kernel/clock.js'
 import { badInput, DomainError } from '../kernel/domain-error.js'
 import { encodeId, newUuid } from '../kernel/ids.js'
 import type { ControlSecrets } from '../sealing/control-secrets.js'
-import { type AccountCredentials, claimTotpStep, findCredentials } from './account.store.js'
+import { type AccountCredentials, claimTotpStep, findCredentials, holdPassword } from './account.store.js'
 import { decoyHash, verifyPassword } from './password.js'
+import { refuseLongPassword } from './password-rules.js'
 import { deleteSessionByToken, insertSession } from './session.store.js'
 import { newToken, SESSION_AGE_MS_MAX, tokenHash } from './session-token.js'
 import { attemptBuckets, type AttemptBuckets, countAttempt, forgiveAttempt, mayLogFailure } from './sign-in-limits.js'
@@ -16,7 +17,6 @@ import { acceptedStep } from './totp.js'
 import type { Account } from './viewer.js'
 
 export const EMAIL_CHARACTERS_MAX = 320
-export const PASSWORD_BYTES_MAX = 1_024
 
 export interface SignInDeps {
   readonly control: Database
@@ -46,8 +46,7 @@ export async function signIn(
   input: SignInInput,
 ): Promise<{ readonly user: Account; readonly token: string; readonly expiresAt: Date }> {
   const { control, clock } = deps
-  if (Buffer.byteLength(input.password) > PASSWORD_BYTES_MAX)
-    throw badInput('input.password', `must be at most ${PASSWORD_BYTES_MAX} bytes long.`)
+  refuseLongPassword(input.password, 'input.password')
   const email = input.email.trim().toLowerCase()
   if (email.length > EMAIL_CHARACTERS_MAX)
     throw badInput('input.email', `must be at most ${EMAIL_CHARACTERS_MAX} characters long.`)
@@ -98,7 +97,7 @@ function checkCode(deps: SignInDeps, account: AccountCredentials, code: string |
   return acceptedStep(secret, code, deps.clock.now(), Number(account.totp_last_step)) ?? 'refused'
 }
 
-/** Null where the code was used by somebody else in the meantime. */
+/** Null where the code was used, or the password changed, by somebody else in the meantime. */
 async function beginSession(
   deps: SignInDeps,
   input: SignInInput,
@@ -111,6 +110,7 @@ async function beginSession(
   const token = newToken()
   const presented = input.presentedToken === null ? null : tokenHash(input.presentedToken)
   return changeControl(deps, async ({ tx, log }) => {
+    if (!(await holdPassword(tx, account.id, account.password_hash))) return null
     if (step !== null && !(await claimTotpStep(tx, account.id, step))) return null
     if (presented !== null) await deleteSessionByToken(tx, presented)
     const id = newUuid(createdAt.getTime())

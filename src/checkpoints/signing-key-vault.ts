@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { join } from 'node:path'
-import type { Region } from '../kernel/region.js'
 import { generateSigningKey, seedOf, signingKeyFromSeed } from '../ledger/signing-key.js'
+import type { KeyHolder } from './signing-key.store.js'
 import { createOnce, readIfThere, syncDirectory } from '../sealing/key-vault.js'
 import { derivedKey, openSecret, sealSecret } from '../sealing/secret-box.js'
 
@@ -12,9 +12,9 @@ import { derivedKey, openSecret, sealSecret } from '../sealing/secret-box.js'
  */
 export class SigningKeyVault {
   readonly #directory: string
-  readonly #wrapKeys: ReadonlyMap<Region, KeyObject>
+  readonly #wrapKeys: ReadonlyMap<KeyHolder, KeyObject>
 
-  constructor(options: { readonly directory: string; readonly masterKeys: ReadonlyMap<Region, KeyObject> }) {
+  constructor(options: { readonly directory: string; readonly masterKeys: ReadonlyMap<KeyHolder, KeyObject> }) {
     this.#directory = options.directory
     this.#wrapKeys = new Map(
       [...options.masterKeys].map(([region, key]) => [region, derivedKey(key, `hyrelog signing key wrap ${region}`)]),
@@ -22,12 +22,12 @@ export class SigningKeyVault {
   }
 
   /** Whether this process has the region's master key, without which there is nothing to open or make. */
-  serves(region: Region): boolean {
+  serves(region: KeyHolder): boolean {
     return this.#wrapKeys.has(region)
   }
 
   /** The region's keys, oldest first; none before the first was made. Throws SealBrokenError. */
-  async load(region: Region): Promise<KeyObject[]> {
+  async load(region: KeyHolder): Promise<KeyObject[]> {
     const wrap = this.#wrapKeys.get(region)
     const keys: KeyObject[] = []
     if (wrap === undefined) return keys
@@ -42,16 +42,16 @@ export class SigningKeyVault {
   }
 
   /** Makes the key of this number, unless it is there: of several processes that do so at once, one has made it. */
-  async make(region: Region, number: number): Promise<void> {
+  async make(region: KeyHolder, number: number): Promise<void> {
     const wrap = this.#wrapKeys.get(region)
     if (wrap === undefined) throw new Error(`no master key of region ${region}`)
     const sealed = sealSecret(wrap, sealName(region, number), seedOf(generateSigningKey()))
     await createOnce(join(this.#directory, region.toLowerCase()), this.#path(region, number), sealed)
   }
 
-  #path(region: Region, number: number): string {
+  #path(region: KeyHolder, number: number): string {
     return join(this.#directory, region.toLowerCase(), `signing-key-${number}.key`)
   }
 }
 
-const sealName = (region: Region, number: number): string => `signing key ${number} of region ${region}`
+const sealName = (region: KeyHolder, number: number): string => `signing key ${number} of region ${region}`

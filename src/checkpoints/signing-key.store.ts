@@ -3,11 +3,16 @@ import { isRegion, type Region } from '../kernel/region.js'
 
 const TIMEOUT_MS = 5_000
 
+/** Whose trees a key signs: a region's workspaces, or the chains of the admin log. */
+export type KeyHolder = Region | 'CONTROL'
+
+const isKeyHolder = (text: string): text is KeyHolder => text === 'CONTROL' || isRegion(text)
+
 /** A key as it is published. */
 export interface PublishedKey {
-  /** `<log name>/<region>`. */
+  /** `<log name>/<region>`, or `<log name>/CONTROL`. */
   readonly name: string
-  readonly region: Region
+  readonly region: KeyHolder
   /** Raw Ed25519, 32 bytes. */
   readonly publicKey: Buffer
   readonly createdAt: Date
@@ -31,7 +36,7 @@ export async function listSigningKeys(control: Database): Promise<PublishedKey[]
     { name: 'list_signing_keys', timeoutMs: TIMEOUT_MS },
   )
   return rows.flatMap(({ name, region, public_key: publicKey, created_at: createdAt, retired_at: retiredAt }) =>
-    isRegion(region) ? [{ name, region, publicKey, createdAt, retiredAt }] : [],
+    isKeyHolder(region) ? [{ name, region, publicKey, createdAt, retiredAt }] : [],
   )
 }
 
@@ -41,7 +46,12 @@ export async function listSigningKeys(control: Database): Promise<PublishedKey[]
  */
 export async function registerSigningKeys(
   control: Database,
-  keys: { readonly name: string; readonly region: Region; readonly known: readonly Buffer[]; readonly current: Buffer },
+  keys: {
+    readonly name: string
+    readonly region: KeyHolder
+    readonly known: readonly Buffer[]
+    readonly current: Buffer
+  },
   now: Date,
 ): Promise<PublishedKey[]> {
   await control.query(

@@ -2,11 +2,10 @@ import type { KeyObject } from 'node:crypto'
 import type { Database } from '../db/database.js'
 import type { Clock } from '../kernel/clock.js'
 import { DomainError } from '../kernel/domain-error.js'
-import type { Region } from '../kernel/region.js'
 import { regionKeyName } from '../ledger/checkpoint.js'
 import type { NoteKey, NoteSigner } from '../ledger/signed-note.js'
 import { noteSigner } from '../ledger/signing-key.js'
-import { registerSigningKeys } from './signing-key.store.js'
+import { type KeyHolder, registerSigningKeys } from './signing-key.store.js'
 import type { SigningKeyVault } from './signing-key-vault.js'
 
 /** A key this process can sign with. */
@@ -33,7 +32,7 @@ export interface SigningKeysOptions {
   readonly logName: string
   readonly vault: SigningKeyVault
   /** Keys the operator holds, newest first: they take the place of generated ones. */
-  readonly given: ReadonlyMap<Region, readonly KeyObject[]>
+  readonly given: ReadonlyMap<KeyHolder, readonly KeyObject[]>
   readonly control: Database
   readonly clock: Clock
 }
@@ -53,7 +52,7 @@ export const keyIdOf = (publicKey: Uint8Array): string => Buffer.from(publicKey)
 export class SigningKeys {
   readonly logName: string
   readonly #options: SigningKeysOptions
-  readonly #loaded = new Map<Region, Promise<Loaded>>()
+  readonly #loaded = new Map<KeyHolder, Promise<Loaded>>()
 
   constructor(options: SigningKeysOptions) {
     this.logName = options.logName
@@ -61,12 +60,12 @@ export class SigningKeys {
   }
 
   /** The region's keys, read once. Throws where the vault can't be read. */
-  async of(region: Region): Promise<RegionKeys> {
+  async of(region: KeyHolder): Promise<RegionKeys> {
     return (await this.#load(region)).keys
   }
 
   /** Looks again what the vault holds, and publishes. Throws DatabaseError where the control database does not answer. */
-  async refresh(region: Region): Promise<RegionKeys> {
+  async refresh(region: KeyHolder): Promise<RegionKeys> {
     const before = await this.#loaded.get(region)?.catch(() => undefined)
     this.#loaded.delete(region)
     const loaded = await this.#load(region)
@@ -100,7 +99,7 @@ export class SigningKeys {
    * same moment one makes the key, and both answer it. `CONFLICT` where the key is the operator's, `REGION_UNAVAILABLE`
    * without the region's master key.
    */
-  async makeSuccessor(region: Region): Promise<{ readonly former: SigningKey; readonly current: SigningKey }> {
+  async makeSuccessor(region: KeyHolder): Promise<{ readonly former: SigningKey; readonly current: SigningKey }> {
     if (this.#options.given.has(region))
       throw new DomainError(
         'CONFLICT',
@@ -117,7 +116,7 @@ export class SigningKeys {
     return { former: before.current, current: current! }
   }
 
-  #load(region: Region): Promise<Loaded> {
+  #load(region: KeyHolder): Promise<Loaded> {
     let loading = this.#loaded.get(region)
     if (loading === undefined) {
       loading = this.#read(region)
@@ -128,7 +127,7 @@ export class SigningKeys {
     return loading
   }
 
-  async #read(region: Region): Promise<Loaded> {
+  async #read(region: KeyHolder): Promise<Loaded> {
     const { vault, given, logName } = this.#options
     const operators = given.get(region) ?? []
     let generated = await vault.load(region)

@@ -4,6 +4,7 @@ import type { ControlFacts, ProjectFacts, WorkspaceFacts } from '../directory/co
 import type { Clock } from '../kernel/clock.js'
 import { DomainError, notFound } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
+import { OvertakenByErasureError } from './committer.js'
 import { draftEvent, type EventDraft } from './event-draft.js'
 import type { Receipt } from './receipt.js'
 import type { ValidIngest } from './validate-ingest.js'
@@ -20,7 +21,47 @@ export type IngestFacts = Pick<ControlFacts, 'project' | 'tagKey'>
 
 /** Where accepted events go: a region's committer. */
 export interface EventRecorders {
-  of(region: Region): { record(drafts: readonly EventDraft[]): Promise<readonly Receipt[]> }
+  of(region: Region): EventRecorder
+}
+
+/** The part of a region's committer that recording asks. */
+export interface EventRecorder {
+  readonly epoch: number
+  record(drafts: readonly EventDraft[], epoch: number): Promise<readonly Receipt[]>
+}
+
+/** When events were accepted, each of its own, and the region's epoch as it was known before that. */
+export interface Acceptance {
+  readonly epoch: number
+  readonly receivedAt: readonly Date[]
+}
+
+/** How often one request is accepted anew because of erasures that end just then. */
+const ACCEPTANCES_MAX = 5
+
+/**
+ * {@link acceptEvents} and the recording of them. Where an erasure ends in between, they are accepted anew: what comes
+ * into a chain after an erasure was accepted after it. Throws what these throw.
+ */
+export async function recordEvents(
+  deps: IngestDeps,
+  workspace: WorkspaceFacts,
+  inputs: readonly ValidIngest[],
+  first: Acceptance,
+  prefixOf: (index: number) => string,
+): Promise<readonly Receipt[]> {
+  const recorder = deps.committers.of(workspace.dataRegion)
+  let acceptance = first
+  for (let attempt = 1; ; attempt++) {
+    const { epoch, receivedAt } = acceptance
+    const drafts = await acceptEvents(deps.facts, workspace, inputs, receivedAt, prefixOf)
+    try {
+      return await recorder.record(drafts, epoch)
+    } catch (error) {
+      if (!(error instanceof OvertakenByErasureError) || attempt === ACCEPTANCES_MAX) throw error
+      acceptance = { epoch: recorder.epoch, receivedAt: inputs.map(() => deps.clock.now()) }
+    }
+  }
 }
 
 /**

@@ -1,10 +1,10 @@
 import type { KeyObject } from 'node:crypto'
-import type { Database } from '../db/database.js'
+import type { Database, Transaction } from '../db/database.js'
 import { deadlineAfter, within, type Deadline } from '../kernel/deadline.js'
 import { DomainError } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
 import type { RegionRegistry } from '../regions/region-registry.js'
-import { holdSubjectKeys, SubjectKeysDestroyedError } from '../sealing/hold-subject-keys.js'
+import { holdSubjectKeys, readFence, SubjectKeysDestroyedError } from '../sealing/hold-subject-keys.js'
 import { blobKeyId } from '../sealing/sealed-blob.js'
 import type { SubjectKeys } from '../sealing/subject-keys.js'
 import { BatchTransaction, isOutage, isTooLate, OutcomeUnknownError, timeFor } from './batch-transaction.js'
@@ -52,8 +52,22 @@ export interface CommitterDeps {
   readonly waitingEventsMax?: number
 }
 
+/**
+ * A person's erasure came to its end since the events were accepted: they were not recorded, and are to be accepted
+ * anew, so that no event accepted before comes after it.
+ */
+export class OvertakenByErasureError extends DomainError {
+  constructor(region: Region) {
+    super('REGION_UNAVAILABLE', `Region ${region} has just ended an erasure; nothing was recorded, try again.`, {
+      details: { regions: [region] },
+    })
+  }
+}
+
 interface Waiting {
   readonly drafts: readonly EventDraft[]
+  /** The region's epoch before they were accepted; null: whoever asked sees to erasures itself. */
+  readonly epoch: number | null
   readonly bytes: number
   readonly deadline: Deadline
   readonly settle: (outcome: Outcome) => void
@@ -81,13 +95,18 @@ export class RegionCommitter {
     this.#deps = deps
   }
 
+  /** What to take before events are accepted, for {@link record}. */
+  get epoch(): number {
+    return this.#deps.subjectKeys.epoch(this.#region)
+  }
+
   /**
    * Records the drafts, all of this region, in order, all or none; answers after the commit, a receipt for each.
    * `IDEMPOTENCY_CONFLICT`: a key of theirs stood for other content. `RATE_LIMITED`: too many are waiting.
    * `REGION_UNAVAILABLE`: the region did not take them in time; nothing was recorded unless the message says that it
-   * may have been.
+   * may have been. With the {@link epoch} from before they were accepted: {@link OvertakenByErasureError}.
    */
-  record(drafts: readonly EventDraft[]): Promise<readonly Receipt[]> {
+  record(drafts: readonly EventDraft[], epoch: number | null = null): Promise<readonly Receipt[]> {
     if (drafts.length === 0) return Promise.resolve([])
     const refusal = this.#refusal(drafts.length)
     if (refusal !== null) return Promise.reject(refusal)
@@ -101,6 +120,7 @@ export class RegionCommitter {
       }
       this.#queue.push({
         drafts,
+        epoch,
         bytes,
         deadline: deadlineAfter(COMMIT_TIMEOUT_MS),
         settle: (outcome) => {
@@ -196,6 +216,12 @@ export class RegionCommitter {
         this.#record(database, batch, onPrepared),
       )
     } catch (error) {
+      if (error instanceof BelowFenceError) {
+        const [overtaken, rest] = partition(batch, ({ epoch }) => epoch !== null && epoch < error.fence)
+        for (const waiting of overtaken) waiting.fail(new OvertakenByErasureError(this.#region))
+        if (rest.length > 0) await this.#commit(rest, onPrepared)
+        return
+      }
       if (batch.length === 1 || this.#concernsAll(error)) {
         const answer = this.#answerFor(error)
         for (const waiting of batch) waiting.fail(answer)
@@ -230,7 +256,7 @@ export class RegionCommitter {
           database,
           requests,
           deadline,
-          (tx) => holdSubjectKeys(tx, { subjectKeys, region, epoch, keyIds }),
+          async (tx) => refuseBelowFence(tx, batch, await holdSubjectKeys(tx, { subjectKeys, region, epoch, keyIds })),
           onPrepared,
         ).run()
       } catch (error) {
@@ -268,6 +294,28 @@ export class RegionCommitter {
       ...(cause === undefined ? {} : { cause }),
     })
   }
+}
+
+/** Some of a batch were accepted below the fence. */
+class BelowFenceError extends Error {
+  override readonly name = 'BelowFenceError'
+  readonly fence: number
+  constructor(fence: number) {
+    super('events were accepted before the fence of their region was raised')
+    this.fence = fence
+  }
+}
+
+/** Throws {@link BelowFenceError}. Costs a statement only where the epoch has changed since something was accepted. */
+async function refuseBelowFence(tx: Transaction, batch: readonly Waiting[], current: number): Promise<void> {
+  const oldest = batch.reduce((least, { epoch }) => Math.min(least, epoch ?? current), current)
+  if (oldest === current) return
+  const fence = await readFence(tx)
+  if (oldest < fence) throw new BelowFenceError(fence)
+}
+
+function partition<T>(all: readonly T[], isIn: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(isIn), all.filter((one) => !isIn(one))]
 }
 
 /** The ids of the keys that sealed a draft. */

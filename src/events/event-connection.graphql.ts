@@ -1,5 +1,5 @@
 import { Field, Float, Int, ObjectType, registerEnumType } from 'type-graphql'
-import { PageInfoType } from '../graphql/page-info.graphql.js'
+import { pageInfoOf, PageInfoType } from '../graphql/page-info.graphql.js'
 import { RegionEnum } from '../graphql/region.graphql.js'
 import { SafeIntScalar } from '../graphql/scalars.js'
 import type { Region } from '../kernel/region.js'
@@ -89,20 +89,7 @@ abstract class EventPageType {
 
   @Field(() => PageInfoType, { description: 'Where the page lies in the list.' })
   get pageInfo(): PageInfoType {
-    const { events, hasNextPage, hasPreviousPage, cursorOf } = this.page
-    const first = events[0]
-    const last = events.at(-1)
-    return {
-      hasNextPage,
-      hasPreviousPage,
-      // Made only where asked for.
-      get startCursor() {
-        return first === undefined ? null : cursorOf(first)
-      },
-      get endCursor() {
-        return last === undefined ? null : cursorOf(last)
-      },
-    }
+    return pageInfoOf(this.page.events, this.page)
   }
 
   @Field(() => SafeIntScalar, {

@@ -3,7 +3,7 @@ import type { JsonValue } from '../kernel/canonical-json.js'
 import { badInput } from '../kernel/domain-error.js'
 import { decodeId } from '../kernel/ids.js'
 import { equalityTag } from '../sealing/tags.js'
-import { textFault } from './scan-json.js'
+import { textFault } from './canonical-input.js'
 
 /** What a caller asks for. Absent and null mean the same. Ids are those of the API. */
 export interface EventFilterInput {

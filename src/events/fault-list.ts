@@ -16,13 +16,16 @@ export class FaultList {
     return this.#faults.length
   }
 
-  /** `field` may repeat member names of the caller's: it is made printable and kept short. */
+  /**
+   * `field` may repeat member names of the caller's: it is made printable and kept short. What was found of a field first
+   * is what counts: the text and the value of one number say the same of it.
+   */
   add(field: string, message: string): void {
     if (this.isFull) return
     let printable = field.toWellFormed().replaceAll('\0', '\\0')
     if (printable.length > FIELD_CHARACTERS_MAX)
       printable = `${printable.slice(0, FIELD_CHARACTERS_MAX).toWellFormed()}…`
-    this.#faults.push({ field: printable, message })
+    if (!this.#faults.some((fault) => fault.field === printable)) this.#faults.push({ field: printable, message })
   }
 
   /** Throws `BAD_USER_INPUT` with the first fault's field and all faults found, or returns where there is none. */

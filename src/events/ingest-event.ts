@@ -1,7 +1,7 @@
 import type { Viewer } from '../auth/viewer.js'
 import type { Clock } from '../kernel/clock.js'
 import type { InputFault } from '../kernel/domain-error.js'
-import { acceptEvents, recordableWorkspace, type IngestDeps } from './accept-events.js'
+import { recordableWorkspace, recordEvents, type IngestDeps } from './accept-events.js'
 import type { IngestInput } from './ingest-input.js'
 import type { Receipt } from './receipt.js'
 import { validateIngestEvent } from './validate-ingest.js'
@@ -21,10 +21,11 @@ export async function ingestEvent(
   textFaults: readonly InputFault[] = [],
 ): Promise<Receipt> {
   const workspace = recordableWorkspace(viewer)
+  const { epoch } = deps.committers.of(workspace.dataRegion)
   const receivedAt = clock.now()
   const valid = validateIngestEvent(input, receivedAt, textFaults)
-  const drafts = await acceptEvents(deps.facts, workspace, [valid], [receivedAt], () => '')
-  const [receipt] = await deps.committers.of(workspace.dataRegion).record(drafts)
+  const acceptance = { epoch, receivedAt: [receivedAt] }
+  const [receipt] = await recordEvents({ ...deps, clock }, workspace, [valid], acceptance, () => '')
   if (receipt === undefined) throw new Error('a recorded draft has a receipt')
   return receipt
 }

@@ -1,7 +1,7 @@
 import type { Viewer } from '../auth/viewer.js'
 import type { Clock } from '../kernel/clock.js'
 import type { InputFault } from '../kernel/domain-error.js'
-import { acceptEvents, recordableWorkspace, type IngestDeps } from './accept-events.js'
+import { recordableWorkspace, recordEvents, type IngestDeps } from './accept-events.js'
 import type { IngestInput } from './ingest-input.js'
 import type { Receipt } from './receipt.js'
 import { EVENTS_PER_CALL_MAX, validateIngestEvents } from './validate-ingest.js'
@@ -21,8 +21,8 @@ export async function ingestEvents(
   textFaults: readonly InputFault[] = [],
 ): Promise<readonly Receipt[]> {
   const workspace = recordableWorkspace(viewer)
+  const { epoch } = deps.committers.of(workspace.dataRegion)
   const receivedAt = inputs.slice(0, EVENTS_PER_CALL_MAX).map(() => clock.now())
   const valid = validateIngestEvents(inputs, receivedAt, textFaults)
-  const drafts = await acceptEvents(deps.facts, workspace, valid, receivedAt, (index) => `events[${index}].`)
-  return deps.committers.of(workspace.dataRegion).record(drafts)
+  return recordEvents({ ...deps, clock }, workspace, valid, { epoch, receivedAt }, (index) => `events[${index}].`)
 }

@@ -4,7 +4,7 @@ import { parseGlobalId } from '../kernel/ids.js'
 import { isLabel, LABEL_CHARACTERS_MAX } from '../ledger/index.js'
 import { FaultList } from './fault-list.js'
 import type { ActorInput, ChangeInput, IngestInput, TargetInput } from './ingest-input.js'
-import { scanJson, textFault } from './scan-json.js'
+import { canonicalInput, textFault } from './canonical-input.js'
 
 /** How many events one call may record. */
 export const EVENTS_PER_CALL_MAX = 1000
@@ -101,7 +101,7 @@ function checkProject(id: string | null | undefined, field: string, faults: Faul
 
 function scanObject(value: JsonObject | null | undefined, field: string, faults: FaultList): string {
   if (value === null || value === undefined) return ''
-  if (typeof value === 'object' && !Array.isArray(value)) return scanJson(value, field, faults)
+  if (typeof value === 'object' && !Array.isArray(value)) return canonicalInput(value, field, faults)
   faults.add(field, 'must be a JSON object.')
   return ''
 }
@@ -116,8 +116,8 @@ function scanChanges(changes: IngestInput['changes'], field: string, faults: Fau
     if (index > 0) text += ','
     text += `{"field":${JSON.stringify(change.field)}`
     // The array is level 1, the change level 2.
-    if (change.new !== undefined) text += `,"new":${scanJson(change.new, `${at}.new`, faults, 3)}`
-    if (change.old !== undefined) text += `,"old":${scanJson(change.old, `${at}.old`, faults, 3)}`
+    if (change.new !== undefined) text += `,"new":${canonicalInput(change.new, `${at}.new`, faults, 3)}`
+    if (change.old !== undefined) text += `,"old":${canonicalInput(change.old, `${at}.old`, faults, 3)}`
     text += '}'
   }
   return `${text}]`

@@ -14,7 +14,6 @@ import {
   completeRequest,
   countIndexed,
   dropExports,
-  markErased,
   markKeyDestroyed,
   storeEvidence,
   storeTotals,
@@ -31,7 +30,7 @@ const controlTables = ['event_index', 'gdpr_request']
 
 /**
  * Follows a request, of whose subject the regions hold nothing any more, into what is kept elsewhere: the global index
- * and exports. Notes the evidence, then lets go of the identifiers. False where the index was not there yet.
+ * and exports. Notes the evidence. False where the index was not there yet.
  */
 export async function eraseElsewhere(deps: ErasureDeps, item: ErasureItem, signal: AbortSignal): Promise<boolean> {
   const { control } = deps
@@ -45,8 +44,6 @@ export async function eraseElsewhere(deps: ErasureDeps, item: ErasureItem, signa
   const all = [...item.workspaces.values()].flat()
   if ((await countIndexed(control, all, item.subject.tags)) > 0) return false
   await storeTotals(control, id, { erased })
-  await markErased(control, id, deps.clock.now())
-  deps.onStep?.('request.erased')
   return true
 }
 
@@ -181,11 +178,14 @@ async function reclaimFrom(deps: ErasureDeps, name: Region | 'CONTROL', tables: 
   }
 }
 
-/** The last step: DONE, and in the admin log. */
-export async function complete(deps: ErasureDeps, request: SealedGdprRequest): Promise<void> {
+/**
+ * The last step: DONE, and in the admin log. `upTo`: what was accepted before is erased; null: up to when it was marked
+ * erased.
+ */
+export async function complete(deps: ErasureDeps, request: SealedGdprRequest, upTo: Date | null): Promise<void> {
   const { control, clock } = deps
   await control.transaction({ timeoutMs: TIMEOUT_MS }, async (tx) => {
-    if (!(await completeRequest(tx, request.id, clock.now()))) return
+    if (!(await completeRequest(tx, request.id, upTo))) return
     await appendAdminEntries(tx, clock, [
       {
         companyId: request.companyId,

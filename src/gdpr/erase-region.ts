@@ -15,6 +15,11 @@ interface Place {
   readonly database: Database
 }
 
+function markFound(item: ErasureItem): void {
+  item.isDirty = true
+  item.foundSince = true
+}
+
 /** Erases the values of one request from the chains of a region, from where an earlier run came to. */
 export async function eraseValues(
   deps: ErasureDeps,
@@ -40,7 +45,7 @@ export async function eraseValues(
       scans.get(workspaceId) ?? 0,
       async (scannedTo, erased) => {
         deps.onStep?.('values.erased')
-        if (erased > 0) item.isDirty = true
+        if (erased > 0) markFound(item)
         await storeScan(deps.control, { requestId, workspaceId, scannedTo, erased })
         deps.onStep?.('values.noted')
       },
@@ -74,7 +79,7 @@ export async function destroyKeys(
     signal.throwIfAborted()
     const byItem = Map.groupBy(keys, ({ item }) => item)
     const gone = new Map<ErasureItem, string[]>()
-    for (const item of byItem.keys()) item.isDirty = true
+    for (const item of byItem.keys()) markFound(item)
     await turnBucket({ ...deps, onStep: (step) => deps.onStep?.(step) }, place, bucket, companies, async (tx) => {
       gone.clear()
       for (const [item, own] of byItem)

@@ -6,15 +6,19 @@ import { complete, destroyRequestKeys, eraseElsewhere, reclaimAfter } from './cl
 import { destroyKeys, eraseValues } from './erase-region.js'
 import type { ErasureDeps } from './erasure-deps.js'
 import { type ErasureItem, isOutage, openItem } from './erasure-item.js'
+import { markErased } from './erasure-work.store.js'
 import { nextStatus } from './gdpr-request.js'
 import { listWork, lockGdprRequest, moveGdprRequest, type SealedGdprRequest } from './gdpr-request.store.js'
 import { isHeld } from './legal-hold.store.js'
 import { destroyReplacedKeys } from './turn-bucket.js'
+import { raiseFence } from '../sealing/hold-subject-keys.js'
 
 /** Requests carried out together, so that a bucket turns once for all of them. */
 const REQUESTS_PER_RUN_MAX = 100
 /** How often the regions are gone through again while the subject's events keep coming. */
 const ROUNDS_MAX = 5
+/** Waits for the commits that are under way. */
+const FENCE_TIMEOUT_MS = 10_000
 
 const UNEXPECTED =
   'The erasure stopped on an unexpected error; what it was is in the log of the service. It can be retried.'
@@ -34,17 +38,40 @@ export async function eraseRequests(deps: ErasureDeps, signal: AbortSignal): Pro
   const work = await listWork(deps.control, REQUESTS_PER_RUN_MAX)
   const items = await openItems(deps, work, signal)
   await eraseRounds(deps, items, signal)
+  const upTo = await eraseAccepted(deps, items, signal)
   const erased = work.filter(({ status, identifiersSealed }) => status === 'PROCESSING' && identifiersSealed === null)
   for (const item of items)
     await guarded(deps, item, signal, async () => {
-      if (!item.isDirty && (await eraseElsewhere(deps, item, signal))) erased.push(item.request)
+      if (item.isDirty || !(await eraseElsewhere(deps, item, signal))) return
+      await markErased(deps.control, item.request.id, upTo)
+      deps.onStep?.('request.erased')
+      erased.push(item.request)
     })
-  return closeRequests(
-    deps,
-    erased,
-    work.filter(({ status }) => status === 'REJECTED'),
-    signal,
-  )
+  const rejected = work.filter(({ status }) => status === 'REJECTED')
+  const closable = await destroyOwnKeys(deps, erased, rejected, signal)
+  if (closable.length > 0) await closeRequests(deps, closable, items, signal)
+  return closable.length
+}
+
+/**
+ * Erases what was accepted before now, also what other processes have yet to commit: these accept it anew, later.
+ * Answers the moment. Items that are dirty afterwards are not that far.
+ */
+async function eraseAccepted(deps: ErasureDeps, items: readonly ErasureItem[], signal: AbortSignal): Promise<Date> {
+  const upTo = deps.clock.now()
+  const active = items.filter((item) => item.obstacle === null && !item.isDirty)
+  for (const region of new Set(active.flatMap((item) => [...item.workspaces.keys()])))
+    try {
+      await deps.registry.use(region, ({ database }) =>
+        database.transaction({ companies: [], timeoutMs: FENCE_TIMEOUT_MS }, raiseFence),
+      )
+    } catch (error) {
+      for (const item of active) if (item.workspaces.has(region)) await obstruct(deps, item, error, signal)
+    }
+  deps.onStep?.('fences.raised')
+  for (const item of active) item.isDirty = true
+  await eraseRounds(deps, active, signal)
+  return upTo
 }
 
 async function openItems(
@@ -111,23 +138,44 @@ async function eraseInRegion(
   }
 }
 
-async function closeRequests(
+async function destroyOwnKeys(
   deps: ErasureDeps,
   erased: readonly SealedGdprRequest[],
   rejected: readonly SealedGdprRequest[],
   signal: AbortSignal,
-): Promise<number> {
+): Promise<SealedGdprRequest[]> {
   const closable: SealedGdprRequest[] = []
   for (const [region, own] of Map.groupBy([...erased, ...rejected], ({ keyRegion }) => keyRegion))
     await throughOutage(deps, async () => {
       await destroyRequestKeys(deps, region, own, signal)
       closable.push(...own.filter((request) => erased.includes(request)))
     })
-  if (closable.length === 0) return 0
+  return closable
+}
+
+/**
+ * Completes requests whose own keys are gone: they know their subjects in memory only, and erase once more what was
+ * accepted since. Where that can't be, as after a crash, a request is done as of when its subject was last erased.
+ */
+async function closeRequests(
+  deps: ErasureDeps,
+  closable: readonly SealedGdprRequest[],
+  items: readonly ErasureItem[],
+  signal: AbortSignal,
+): Promise<void> {
   deps.onStep?.('request_keys.destroyed')
   await reclaimAfter(deps, closable)
-  for (const request of closable) await complete(deps, request)
-  return closable.length
+  const known = items.filter(({ request }) => closable.includes(request))
+  for (const item of known) item.foundSince = false
+  const upTo = await eraseAccepted(deps, known, signal)
+  const upToNow: SealedGdprRequest[] = []
+  for (const item of known)
+    await guarded(deps, item, signal, async () => {
+      if (!item.isDirty && (!item.foundSince || (await eraseElsewhere(deps, item, signal)))) upToNow.push(item.request)
+    })
+  const late = known.filter(({ foundSince }) => foundSince).map(({ request }) => request)
+  if (late.length > 0) await reclaimAfter(deps, late)
+  for (const request of closable) await complete(deps, request, upToNow.includes(request) ? upTo : null)
 }
 
 async function guarded(

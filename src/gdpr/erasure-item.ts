@@ -17,6 +17,8 @@ export interface ErasureItem {
   readonly workspaces: ReadonlyMap<Region, readonly string[]>
   /** Something was still found in this round. */
   isDirty: boolean
+  /** Something was found since this was last set to false. */
+  foundSince: boolean
   /** Why it can't be finished in this run; null: it can. */
   obstacle: unknown
 }
@@ -48,6 +50,7 @@ export async function openItem(deps: ErasureDeps, request: SealedGdprRequest): P
     },
     workspaces: await workspacesByRegion(deps, companyId),
     isDirty: true,
+    foundSince: false,
     obstacle: null,
   }
 }

@@ -108,12 +108,15 @@ export async function countIndexed(
   return Number(row!.n)
 }
 
-/** Nothing is left of the subject but the request's own sealed copy: that goes now, and its key next. */
-export async function markErased(control: Database, requestId: string, now: Date): Promise<void> {
+/**
+ * Nothing is left of the subject that was accepted before `upTo`, but for the request's own sealed copy: that goes now,
+ * and its key next.
+ */
+export async function markErased(control: Database, requestId: string, upTo: Date): Promise<void> {
   await control.query(
     `update gdpr_request set erased_at = coalesce(erased_at, $2), subject = subject_digest, subject_tag = null,
        identifiers_sealed = null where id = $1 and status = 'PROCESSING'`,
-    [requestId, now],
+    [requestId, upTo],
     { timeoutMs: TIMEOUT_MS },
   )
 }
@@ -126,12 +129,15 @@ export async function markKeyDestroyed(control: Database, requestId: string, now
   )
 }
 
-/** False where it was completed, or failed, before. */
-export async function completeRequest(tx: Transaction, requestId: string, now: Date): Promise<boolean> {
+/**
+ * DONE as of `upTo`, or (null) of when it was marked erased: everything accepted before is gone. False where it was
+ * completed, or failed, before.
+ */
+export async function completeRequest(tx: Transaction, requestId: string, upTo: Date | null): Promise<boolean> {
   const rows = await tx.query(
-    `update gdpr_request set status = 'DONE', completed_at = $2, failure = null
+    `update gdpr_request set status = 'DONE', completed_at = coalesce($2::timestamptz, erased_at), failure = null
      where id = $1 and status = 'PROCESSING' and erased_at is not null and key_destroyed_at is not null returning id`,
-    [requestId, now],
+    [requestId, upTo],
   )
   return rows.length === 1
 }

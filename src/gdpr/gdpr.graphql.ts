@@ -1,6 +1,6 @@
 import { Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql'
 import { NodeType } from '../graphql/node.graphql.js'
-import { PageInfoType } from '../graphql/page-info.graphql.js'
+import { pageInfoOf, PageInfoType } from '../graphql/page-info.graphql.js'
 import { RegionEnum } from '../graphql/region.graphql.js'
 import { DateTimeScalar, SafeIntScalar } from '../graphql/scalars.js'
 import { encodeId } from '../kernel/ids.js'
@@ -194,15 +194,7 @@ export class GdprRequestConnectionType {
 
   @Field(() => PageInfoType, { description: 'Where the page lies in the list.' })
   get pageInfo(): PageInfoType {
-    const { records, hasNextPage, hasPreviousPage, cursorOf } = this.page
-    const first = records[0]
-    const last = records.at(-1)
-    return {
-      hasNextPage,
-      hasPreviousPage,
-      startCursor: first === undefined ? null : cursorOf(first),
-      endCursor: last === undefined ? null : cursorOf(last),
-    }
+    return pageInfoOf(this.page.records, this.page)
   }
 
   @Field(() => SafeIntScalar, { description: 'How many requests there are.' })

@@ -2,7 +2,7 @@ import { admitToCompany, refuseRole } from '../auth/permissions.js'
 import { isPermitted } from '../auth/permission-table.js'
 import type { SessionViewer } from '../auth/viewer.js'
 import { orControlUnavailable } from '../directory/with-control.js'
-import type { PageRequest } from '../graphql/page-arguments.js'
+import { pageOf, type PageRequest } from '../graphql/page-arguments.js'
 import { cursorCodec } from '../kernel/cursor.js'
 import { DomainError, notFound } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
@@ -55,25 +55,22 @@ export async function listGdprRequests(
   const companyIds = await companiesOf(deps, viewer, companyId)
   const codec = cursorCodec(deps.cursorKey, { list: 'gdprRequests', companies: companyIds, status })
   const position = page.cursor === null ? null : codec.decode(page.cursor, page.cursorField)
-  const forward = page.direction === 'forward'
   const found = await orControlUnavailable(() =>
     readGdprRequests(deps.control, {
       companyIds,
       status,
-      direction: forward ? 'older' : 'newer',
+      direction: page.direction === 'forward' ? 'older' : 'newer',
       position,
       limit: page.size + 1,
     }),
   )
-  const more = found.length > page.size
-  const records = forward ? found.slice(0, page.size) : found.slice(0, page.size).toReversed()
+  const { items: records, ...rest } = pageOf(found, page)
   if (viewer.kind === 'staff' && companyId === null)
     for (const id of new Set(records.map(({ request }) => request.companyId)))
       await viewer.recordRead('gdprRequests', id)
   return {
     records,
-    hasNextPage: forward ? more : position !== null,
-    hasPreviousPage: forward ? position !== null : more,
+    ...rest,
     cursorOf: ({ request }) => codec.encode({ timeMs: request.createdAt.getTime(), uuid: request.id }),
     total: () => orControlUnavailable(() => countGdprRequests(deps.control, { companyIds, status })),
   }

@@ -10,6 +10,10 @@ const requestErrorCodes = new Set([
   'OPERATION_RESOLUTION_FAILURE',
   'PERSISTED_QUERY_NOT_SUPPORTED',
 ])
+/** How many faults one answer names. */
+const FAULTS_MAX = 100
+/** What graphql-js says last where it gave up, without a code of its own. */
+const tooManyFaults = /^Too many errors processing variables/
 const didYouMean = / Did you mean .*\?$/s
 
 /** The `DomainError` that an error of GraphQL was made from, or null. */
@@ -23,7 +27,9 @@ export function domainErrorOf(error: unknown): DomainError | null {
 
 /** True for what a client may be told in GraphQL's own words: its request was wrong. */
 const isRequestError = (error: unknown, code: unknown): boolean =>
-  typeof code === 'string' && requestErrorCodes.has(code) && error instanceof GraphQLError && error.path === undefined
+  error instanceof GraphQLError &&
+  error.path === undefined &&
+  ((typeof code === 'string' && requestErrorCodes.has(code)) || tooManyFaults.test(error.message))
 
 /** True for an error that is our fault: it is logged, and answered with nothing but a request id. */
 export function isInternalError(error: GraphQLError): boolean {
@@ -54,6 +60,22 @@ function faultOfVariable(error: GraphQLError): InputFault | null {
   // Our own scalars say in full what they want.
   const message = reason!.replace(/^Expected type "\w+"\. (?=must )/, '')
   return { field: relative === '' ? full : relative, message }
+}
+
+/**
+ * The answer's errors with what is wrong with its variables in one, whose `faults` name it all: GraphQL reports each by
+ * itself. Its own word that there are too many says nothing more.
+ */
+export function mergeVariableFaults(errors: readonly GraphQLFormattedError[]): readonly GraphQLFormattedError[] {
+  const faultsOf = ({ path, extensions }: GraphQLFormattedError): readonly InputFault[] | undefined =>
+    path === undefined && extensions?.['code'] === 'BAD_USER_INPUT'
+      ? (extensions['faults'] as readonly InputFault[] | undefined)
+      : undefined
+  const [first] = errors.filter((error) => faultsOf(error) !== undefined)
+  if (first === undefined || errors.length === 1) return errors
+  const faults = errors.flatMap((error) => faultsOf(error) ?? []).slice(0, FAULTS_MAX)
+  const others = errors.filter((error) => faultsOf(error) === undefined && !tooManyFaults.test(error.message))
+  return [{ ...first, extensions: { ...first.extensions, faults } }, ...others]
 }
 
 /**

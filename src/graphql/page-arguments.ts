@@ -47,3 +47,18 @@ export function pageRequest(args: PageArguments, firstGiven: boolean): PageReque
     ? { direction: 'backward', size, cursor: before, cursorField: 'before' }
     : { direction: 'forward', size, cursor: after, cursorField: 'after' }
 }
+
+/**
+ * A page out of what was found in its direction, of which one more than its size was asked for: the items in the list's
+ * order. On the side where the cursor is there is at least the item it was made for.
+ */
+export function pageOf<T>(
+  found: readonly T[],
+  { direction, size, cursor }: PageRequest,
+): { readonly items: readonly T[]; readonly hasNextPage: boolean; readonly hasPreviousPage: boolean } {
+  const more = found.length > size
+  const items = found.slice(0, size)
+  return direction === 'forward'
+    ? { items, hasNextPage: more, hasPreviousPage: cursor !== null }
+    : { items: items.toReversed(), hasNextPage: cursor !== null, hasPreviousPage: more }
+}

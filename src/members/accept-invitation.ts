@@ -1,9 +1,9 @@
 import { changeControl } from '../admin-log/change-control.js'
 import { hashPassword } from '../auth/password.js'
+import { validNewPassword } from '../auth/password-rules.js'
 import { admit } from '../auth/permissions.js'
 import { markForRenewal } from '../auth/session.store.js'
 import { tokenHash } from '../auth/session-token.js'
-import { PASSWORD_BYTES_MAX } from '../auth/sign-in.js'
 import type { Viewer } from '../auth/viewer.js'
 import { insertUser } from '../directory/app-user.store.js'
 import { withControl } from '../directory/with-control.js'
@@ -16,8 +16,6 @@ import { closeInvitation, findInvited, lockInvitation, type OpenInvitation } fro
 import { getMember, type MemberDeps } from './list-members.js'
 import { MEMBERS_MAX } from './member-rules.js'
 import { lockRoles, type MemberRecord, putRole, putWorkspaces, seesAll } from './member.store.js'
-
-export const PASSWORD_CHARACTERS_MIN = 12
 
 export interface AcceptInvitationInput {
   readonly token: string
@@ -96,18 +94,9 @@ async function newAccount(
   )
   if (input.name === null) throw badInput('input.name', 'must be given for a new account.')
   const name = validName(input.name, 'input.name')
-  return { name, passwordHash: await hashPassword(validPassword(input.password, 'input.password')) }
+  if (input.password === null) throw badInput('input.password', 'must be given for a new account.')
+  return { name, passwordHash: await hashPassword(validNewPassword(input.password, 'input.password')) }
 }
 
 const signInFirst = (cause?: unknown): DomainError =>
   new DomainError('UNAUTHENTICATED', 'There is an account with the invited address: sign in with it first.', { cause })
-
-/** BAD_USER_INPUT where it is absent, too short to resist guessing, or absurdly long. */
-function validPassword(password: string | null, field: string): string {
-  if (password === null) throw badInput(field, 'must be given for a new account.')
-  if ([...password].length < PASSWORD_CHARACTERS_MIN)
-    throw badInput(field, `must be at least ${PASSWORD_CHARACTERS_MIN} characters long.`)
-  if (Buffer.byteLength(password) > PASSWORD_BYTES_MAX)
-    throw badInput(field, `must be at most ${PASSWORD_BYTES_MAX} bytes long.`)
-  return password
-}

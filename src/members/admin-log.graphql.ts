@@ -1,6 +1,6 @@
 import { Field, ID, ObjectType } from 'type-graphql'
 import type { AdminEvent } from '../admin-log/admin-entry.js'
-import { PageInfoType } from '../graphql/page-info.graphql.js'
+import { pageInfoOf, PageInfoType } from '../graphql/page-info.graphql.js'
 import { DateTimeScalar, JsonObjectScalar, SafeIntScalar, Sha256Scalar } from '../graphql/scalars.js'
 import type { JsonObject } from '../kernel/canonical-json.js'
 import { encodeId } from '../kernel/ids.js'
@@ -106,15 +106,7 @@ export class AdminEventConnectionType {
 
   @Field(() => PageInfoType, { description: 'Where the page lies in the list.' })
   get pageInfo(): PageInfoType {
-    const { events, hasNextPage, hasPreviousPage, cursorOf } = this.page
-    const first = events[0]
-    const last = events.at(-1)
-    return {
-      hasNextPage,
-      hasPreviousPage,
-      startCursor: first === undefined ? null : cursorOf(first),
-      endCursor: last === undefined ? null : cursorOf(last),
-    }
+    return pageInfoOf(this.page.events, this.page)
   }
 
   @Field(() => SafeIntScalar, { description: 'How many entries the chain has.' })

@@ -6,7 +6,7 @@ import type { Viewer } from '../auth/viewer.js'
 import type { Database } from '../db/database.js'
 import type { ControlFacts } from '../directory/control-facts.js'
 import { orControlUnavailable } from '../directory/with-control.js'
-import type { PageRequest } from '../graphql/page-arguments.js'
+import { pageOf, type PageRequest } from '../graphql/page-arguments.js'
 import { cursorCodec } from '../kernel/cursor.js'
 import { notFound } from '../kernel/domain-error.js'
 
@@ -41,17 +41,14 @@ export async function listAdminLog(
   const codec = cursorCodec(deps.cursorKey, { list: 'adminLog', company: companyId })
   const position = page.cursor === null ? null : codec.decode(page.cursor, page.cursorField)
   if (companyId !== null && session.kind === 'staff') await session.recordRead('adminLog', companyId)
-  const forward = page.direction === 'forward'
-  const direction = forward ? 'older' : 'newer'
+  const direction = page.direction === 'forward' ? 'older' : 'newer'
   const found = await orControlUnavailable(() =>
     readAdminEvents(deps.control, { companyId, direction, position, limit: page.size + 1 }),
   )
-  const more = found.length > page.size
-  const events = forward ? found.slice(0, page.size) : found.slice(0, page.size).toReversed()
+  const { items: events, ...rest } = pageOf(found, page)
   return {
     events,
-    hasNextPage: forward ? more : position !== null,
-    hasPreviousPage: forward ? position !== null : more,
+    ...rest,
     cursorOf: ({ occurredAt, id }) => codec.encode({ timeMs: occurredAt.getTime(), uuid: id }),
     total: () => orControlUnavailable(() => countAdminEvents(deps.control, companyId)),
   }

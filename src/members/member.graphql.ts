@@ -48,6 +48,11 @@ export class InvitationType {
     return this.record.role
   }
 
+  @Field(() => DateTimeScalar, { description: 'When somebody was invited.' })
+  get createdAt(): Date {
+    return this.record.createdAt
+  }
+
   @Field(() => DateTimeScalar, { description: 'From when on it is worth nothing.' })
   get expiresAt(): Date {
     return this.record.expiresAt
@@ -79,6 +84,18 @@ export class InviteMemberPayloadType {
       'What accepts it, once, within 7 days. Nothing is mailed: pass it on. It is in this answer and nowhere else.',
   })
   token!: string
+}
+
+@InputType('RevokeInvitationInput', { description: 'The invitation to take back.' })
+export class RevokeInvitationInputType {
+  @Field(() => ID, { description: 'The invitation, which nobody has accepted.' })
+  invitationId!: string
+}
+
+@ObjectType('RevokeInvitationPayload', { simpleResolvers: true, description: 'That an invitation is worth nothing.' })
+export class RevokeInvitationPayloadType {
+  @Field(() => ID, { description: 'The invitation.' })
+  invitationId!: string
 }
 
 @InputType('AcceptInvitationInput', { description: 'An invitation, and of somebody new the account to be.' })

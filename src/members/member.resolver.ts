@@ -5,6 +5,7 @@ import { WorkspaceType } from '../workspaces/workspace.graphql.js'
 import { acceptInvitation } from './accept-invitation.js'
 import { changeMemberRole } from './change-member-role.js'
 import { inviteMember } from './invite-member.js'
+import { listInvitations } from './list-invitations.js'
 import { listMembers, type MemberDeps } from './list-members.js'
 import {
   AcceptInvitationInputType,
@@ -16,9 +17,12 @@ import {
   MemberType,
   RemoveMemberInputType,
   RemoveMemberPayloadType,
+  RevokeInvitationInputType,
+  RevokeInvitationPayloadType,
   TransferOwnershipInputType,
 } from './member.graphql.js'
 import { removeMember } from './remove-member.js'
+import { revokeInvitation } from './revoke-invitation.js'
 import { transferOwnership } from './transfer-ownership.js'
 
 const company = (id: string): string => decodeId('company', id, 'input.companyId')
@@ -40,6 +44,19 @@ export class MemberResolver {
   ): Promise<MemberType[]> {
     const uuid = companyId === null ? null : decodeId('company', companyId, 'companyId')
     return (await listMembers(this.deps, viewer, uuid)).map((member) => new MemberType(member))
+  }
+
+  @Query(() => [InvitationType], {
+    description:
+      'The invitations of a company that can still be accepted, newest first. OWNER or ADMIN, or SUPER_ADMIN.',
+  })
+  async invitations(
+    @Arg('companyId', () => ID, { nullable: true, description: 'The company; may be left out by who is of one only.' })
+    companyId: string | null = null,
+    @Ctx() { viewer }: GraphqlContext,
+  ): Promise<InvitationType[]> {
+    const uuid = companyId === null ? null : decodeId('company', companyId, 'companyId')
+    return (await listInvitations(this.deps, viewer, uuid)).map((invitation) => new InvitationType(invitation))
   }
 
   @FieldResolver(() => [WorkspaceType], {
@@ -66,6 +83,17 @@ export class MemberResolver {
     const ids = { companyId: company(input.companyId), workspaceIds: workspaces(input.workspaceIds ?? []) }
     const { invitation, token } = await inviteMember(this.deps, viewer, { ...input, ...ids })
     return { invitation: new InvitationType(invitation), token }
+  }
+
+  @Mutation(() => RevokeInvitationPayloadType, {
+    description: "Takes an invitation back. OWNER or ADMIN, or SUPER_ADMIN; an OWNER's, not an ADMIN.",
+  })
+  async revokeInvitation(
+    @Arg('input', () => RevokeInvitationInputType, { description: 'Which.' }) input: RevokeInvitationInputType,
+    @Ctx() { viewer }: GraphqlContext,
+  ): Promise<RevokeInvitationPayloadType> {
+    await revokeInvitation(this.deps, viewer, decodeId('invitation', input.invitationId, 'input.invitationId'))
+    return { invitationId: input.invitationId }
   }
 
   @Mutation(() => MemberPayloadType, {

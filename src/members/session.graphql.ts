@@ -1,4 +1,4 @@
-import { Field, InputType, Int, ObjectType } from 'type-graphql'
+import { Field, ID, InputType, Int, ObjectType } from 'type-graphql'
 import { DateTimeScalar } from '../graphql/scalars.js'
 import { UserType } from '../workspaces/user.graphql.js'
 
@@ -59,4 +59,49 @@ export class EnrollTotpPayloadType {
 
   @Field(() => String, { nullable: true, description: 'First step: the same as an otpauth:// address, for a QR code.' })
   uri!: string | null
+}
+
+@InputType('ChangePasswordInput', { description: 'The password the account has, and the one it is to have.' })
+export class ChangePasswordInputType {
+  @Field(() => String, { description: 'The password of the account now.' })
+  currentPassword!: string
+
+  @Field(() => String, { description: 'The one from now on, at least 12 characters.' })
+  newPassword!: string
+}
+
+@InputType('DisableTotpInput', { description: "What shows that it is the account's owner who asks." })
+export class DisableTotpInputType {
+  @Field(() => String, { description: 'The password of the account.' })
+  password!: string
+
+  @Field(() => String, { description: 'The code that the authenticator app shows.' })
+  code!: string
+}
+
+@InputType('ResetTotpInput', { description: 'Who has lost the second factor.' })
+export class ResetTotpInputType {
+  @Field(() => ID, { description: 'The account; not the one of who asks.' })
+  userId!: string
+
+  @Field(() => String, { description: 'How it was made sure who asked: 1 to 500 characters, kept in the admin log.' })
+  reason!: string
+}
+
+@ObjectType('ChangePasswordPayload', { simpleResolvers: true, description: 'That the account has another password.' })
+export class ChangePasswordPayloadType {
+  @Field(() => Int, { description: 'How many other sessions of the account ended.' })
+  endedSessions!: number
+}
+
+@ObjectType('DisableTotpPayload', { simpleResolvers: true, description: 'That the account has no second factor.' })
+export class DisableTotpPayloadType {
+  @Field(() => Int, { description: 'How many other sessions of the account ended.' })
+  endedSessions!: number
+}
+
+@ObjectType('ResetTotpPayload', { simpleResolvers: true, description: 'That the account has no second factor.' })
+export class ResetTotpPayloadType {
+  @Field(() => Int, { description: 'How many sessions of the account ended: all there were.' })
+  endedSessions!: number
 }

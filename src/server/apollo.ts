@@ -6,7 +6,7 @@ import {
 import { GraphQLError, type GraphQLSchema } from 'graphql'
 import type { Logger } from 'pino'
 import type { GraphqlContext } from '../graphql/context.js'
-import { createErrorFormatter, domainErrorOf, isInternalError } from '../graphql/format-error.js'
+import { createErrorFormatter, domainErrorOf, isInternalError, mergeVariableFaults } from '../graphql/format-error.js'
 import { createCostLimit } from '../graphql/query-cost.js'
 import { queryShapeRule } from '../graphql/query-shape-rule.js'
 import { DomainError } from '../kernel/domain-error.js'
@@ -78,6 +78,11 @@ function requestPlugin(schema: GraphQLSchema, log: Logger, origins: ErrorOrigins
         origins.note(error, requestId)
         log.error({ requestId, path: error.path?.join('.'), err: error.originalError ?? error }, 'a field failed')
       }
+      return Promise.resolve()
+    },
+    willSendResponse: ({ response: { body } }) => {
+      if (body.kind === 'single' && body.singleResult.errors !== undefined)
+        body.singleResult.errors = mergeVariableFaults(body.singleResult.errors)
       return Promise.resolve()
     },
   }

@@ -14,6 +14,8 @@ import { GdprResolver } from '../gdpr/gdpr.resolver.js'
 import { IngestResolver } from '../events/ingest.resolver.js'
 import { JobResolver } from '../jobs/job.resolver.js'
 import type { RunJobDeps } from '../jobs/run-job.js'
+import { AdminCheckpointResolver } from '../checkpoints/admin-checkpoint.resolver.js'
+import type { AdminChainDeps } from '../checkpoints/get-admin-checkpoint.js'
 import { AdminLogResolver } from '../members/admin-log.resolver.js'
 import { MemberResolver } from '../members/member.resolver.js'
 import { SessionResolver } from '../members/session.resolver.js'
@@ -30,6 +32,7 @@ import { ViewerResolver } from '../workspaces/viewer.resolver.js'
 import { WorkspaceResolver } from '../workspaces/workspace.resolver.js'
 import type { VerifyChainDeps } from '../verification/verify-chain.js'
 import { VerifyChainResolver } from '../verification/verify-chain.resolver.js'
+import { VerifyAdminLogResolver } from '../verification/verify-admin-log.resolver.js'
 import { WorkspaceVerdictResolver } from '../verification/workspace-verdict.resolver.js'
 import { NodeResolver } from './node.resolver.js'
 
@@ -39,6 +42,7 @@ export interface SchemaDeps {
   readonly disclosures: DisclosureReads
   readonly ingest: IngestDeps
   readonly verification: VerifyChainDeps
+  readonly adminChains: AdminChainDeps
   readonly exports: ExportApi
   readonly companyRegions: CompanyRegionsDeps
   readonly jobs: RunJobDeps
@@ -69,6 +73,8 @@ const resolvers = [
   [SessionResolver, (deps: SchemaDeps) => new SessionResolver(deps.signIn)],
   [MemberResolver, (deps: SchemaDeps) => new MemberResolver(deps.dashboard)],
   [AdminLogResolver, (deps: SchemaDeps) => new AdminLogResolver(deps.reads)],
+  [AdminCheckpointResolver, (deps: SchemaDeps) => new AdminCheckpointResolver(deps.adminChains)],
+  [VerifyAdminLogResolver, (deps: SchemaDeps) => new VerifyAdminLogResolver(deps.adminChains)],
   [CompanyRegionsResolver, (deps: SchemaDeps) => new CompanyRegionsResolver(deps.companyRegions)],
   [JobResolver, (deps: SchemaDeps) => new JobResolver(deps.jobs)],
   [GdprResolver, (deps: SchemaDeps) => new GdprResolver(deps.gdpr)],

@@ -7,6 +7,7 @@ import { getWorkspace } from '../workspaces/get-workspace.js'
 import type { ChainAlarms } from './chain-alarms.js'
 import { interactive } from './pace.js'
 import type { StretchVerdict } from './stretch-verifier.js'
+import type { VerificationKeys } from './verification-keys.js'
 import type { VerificationSlots } from './verification-slots.js'
 import { type VerificationDeps, verifyStretch } from './verify-stretch.js'
 
@@ -16,6 +17,7 @@ export const VERIFICATION_TIMEOUT_MS = 240_000
 export interface VerifyChainDeps extends VerificationDeps {
   readonly facts: ControlFacts
   readonly alarms: ChainAlarms
+  readonly subjectKeys: VerificationKeys
   readonly slots: VerificationSlots
   readonly timeoutMs?: number
 }

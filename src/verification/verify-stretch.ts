@@ -9,7 +9,6 @@ import { badInput } from '../kernel/domain-error.js'
 import { readBody } from '../ledger/body-rules.js'
 import { type BreakReason, type ChainState, frontierAt, utf8Text, ZERO_HASH } from '../ledger/index.js'
 import type { RegionRegistry } from '../regions/region-registry.js'
-import type { SubjectKeys } from '../sealing/subject-keys.js'
 import { type ChainPlace, TRANSACTION_TIMEOUT_MS } from './chain-place.js'
 import { CheckpointJudge, newestOf } from './checkpoint-judge.js'
 import { EventReader } from './event-reader.js'
@@ -17,14 +16,14 @@ import { type Rhythm, Pace } from './pace.js'
 import { type ChainEnd, findStoredEvent, readChainEnd, type StoredEvent } from './stored-chain.store.js'
 import { type StretchVerdict, StretchVerifier } from './stretch-verifier.js'
 import { TagMemory } from './unseal-event.js'
+import type { VerificationKeys } from './verification-keys.js'
 import { verifyErasure } from './verify-erasure.js'
 
 export interface VerificationDeps {
   readonly registry: Pick<RegionRegistry, 'list' | 'use'>
   readonly control: Database
   readonly keys: SigningKeys
-  /** Keys that nobody has unwrapped yet: what is still in somebody's memory proves nothing about what is stored. */
-  readonly newSubjectKeys: () => SubjectKeys
+  readonly subjectKeys: Pick<VerificationKeys, 'use'>
   readonly tagKey: (companyId: string) => Promise<KeyObject>
 }
 
@@ -104,8 +103,10 @@ async function verifyOnce(
       tags: new TagMemory(await deps.tagKey(chain.companyId)),
     })
     if (isMissing) return verifier.failStart(start.missing)
-    const reader = await EventReader.open(database, deps.newSubjectKeys(), chain, verifier, signal)
-    await verifyChunks(reader, verifier, options)
+    await deps.subjectKeys.use(async (keys) => {
+      const reader = await EventReader.open(database, keys, chain, verifier, signal)
+      await verifyChunks(reader, verifier, options)
+    })
     for (const open of verifier.openErasures())
       await transact((tx) =>
         verifyErasure(tx, chain.id, open, (reason, detail, at) => verifier.failErasure(reason, detail, at)),

@@ -19,7 +19,9 @@ export class ColdStorageConfigType {
   @Field(() => ColdStorageProviderEnum, { description: 'Who stores them.' })
   provider!: 'LOCAL' | 'AWS' | 'AZURE' | 'GCP'
 
-  @Field(() => String, { description: 'The bucket, container or directory.' })
+  @Field(() => String, {
+    description: 'The bucket or container; of LOCAL the name of the folder, without where it lies.',
+  })
   bucket!: string
 }
 

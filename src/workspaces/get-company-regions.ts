@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { findReach } from '../auth/permissions.js'
 import type { Viewer } from '../auth/viewer.js'
 import type { ControlFacts } from '../directory/control-facts.js'
@@ -49,7 +50,7 @@ export async function getCompanyRegions(
 }
 
 function lookAt({ registry, health, gateway }: CompanyRegionsDeps, region: Region): Promise<RegionProbe> {
-  const coldStorage = registry.find(region)?.coldStorage ?? null
+  const coldStorage = shownColdStorage(registry, region)
   const known = health.of(region)
   // What this process has just met with is newer than any check.
   if (coldStorage === null || gateway.isBroken(region))
@@ -57,6 +58,12 @@ function lookAt({ registry, health, gateway }: CompanyRegionsDeps, region: Regio
   if (known === undefined) return probeRegion(registry, region, coldStorage)
   const { latencyMs } = known
   return Promise.resolve({ region, healthy: known.state === 'HEALTHY', latencyMs, coldStorage })
+}
+
+/** A folder of the server is shown by its last name: where it lies is nobody's but the operator's business. */
+function shownColdStorage(registry: RegionRegistry, region: Region): RegionProbe['coldStorage'] {
+  const coldStorage = registry.find(region)?.coldStorage ?? null
+  return coldStorage?.provider === 'LOCAL' ? { ...coldStorage, bucket: basename(coldStorage.bucket) } : coldStorage
 }
 
 async function probeRegion(

@@ -55,6 +55,10 @@ beforeAll(async () => {
   )
   await world.record(world.globex.in.EU, [{ action: 'globex', category: 'test' }])
   const requester = await asPerson(world, { company: acme.id, role: 'OWNER' })
+  const invited = await requester.gql(
+    'mutation ($input: InviteMemberInput!) { inviteMember(input: $input) { invitation { id } } }',
+    { input: { companyId: acme.gid, email: `${secret}@people.example`, role: 'VIEWER' } },
+  )
   const made = await createRequest(requester, { companyId: acme.gid, requestType: 'DELETE', actorId: secret })
   const request: string = made.data.createGdprRequest.gdprRequest.id
   ids = {
@@ -69,6 +73,7 @@ beforeAll(async () => {
     'event.id': eventId!,
     'company.id': acme.gid,
     'workspace.id': acme.in.EU.gid,
+    invitationId: invited.data.inviteMember.invitation.id,
     gdprRequestId: request,
     'gdprRequest.id': request,
     'export.id': asked.requestExport.export.id,

@@ -42,6 +42,7 @@ const asking = (requestType: 'DELETE' | 'ANONYMIZE') => ({
 })
 
 const show = (id: string) => showEvent(world, id)
+const ingest = 'mutation ($input: IngestEventsInput!) { ingestEvents(input: $input) { receipts { eventId } } }'
 const verify = (workspace: WorldWorkspace) => verifyChain(world, workspace)
 /** How many events searches find by the subject's identifiers. */
 async function found(): Promise<number[]> {
@@ -224,12 +225,9 @@ it('a process that has not heard of it records nothing under a key that is gone'
   const { EU } = world.acme.in
   const deaf = await world.another()
   const record = (payload: object) =>
-    sendGraphql(
-      deaf.url,
-      EU.key,
-      'mutation ($input: IngestEventsInput!) { ingestEvents(input: $input) { receipts { eventId } } }',
-      { input: { events: [event({ actor: subject, payload }), event({ actor: { id: 'other' }, payload })] } },
-    )
+    sendGraphql(deaf.url, EU.key, ingest, {
+      input: { events: [event({ actor: subject, payload }), event({ actor: { id: 'other' }, payload })] },
+    })
   expect((await record({ n: 1 })).errors).toBeUndefined()
   await (deaf.app as unknown as { factsListener: { stop(): Promise<void> } }).factsListener.stop()
   await approvedRequest(trio, asking('DELETE'))

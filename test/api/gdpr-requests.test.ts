@@ -149,6 +149,10 @@ describe('a request', () => {
     const codes = (await Promise.all(others.map((person) => approve(person, id)))).map(outcome)
     expect(codes.toSorted()).toEqual(['INVALID_TRANSITION', 'INVALID_TRANSITION', 'INVALID_TRANSITION', 'OK'])
     expect((await readRequest(trio.staff, id)).approvals).toHaveLength(1)
+    const staff = await Promise.all(Array.from({ length: 3 }, () => asPerson(world, { staffRole: 'PRIVACY_ADMIN' })))
+    const admin = (await Promise.all(staff.map((person) => approve(person, id)))).map(outcome)
+    expect(admin.toSorted()).toEqual(['INVALID_TRANSITION', 'INVALID_TRANSITION', 'OK'])
+    expect((await readRequest(trio.staff, id)).approvals).toHaveLength(2)
   })
 
   it('is listed newest first, page by page, by status', async () => {

@@ -304,6 +304,29 @@ describe('over HTTP', () => {
     expect(batch.errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: `events[1].${field}` })
   })
 
+  test('names a number that a double would lose once', async () => {
+    const { errors } = await send(mutation, withText('"payload":{"n":9007199254740993}'))
+    expect(errors?.[0]?.extensions.faults).toEqual([{ field: 'payload.n', message: expect.any(String) }])
+  })
+
+  test('names everything that is of a wrong type in one error', async () => {
+    const { errors } = await send(
+      batchMutation,
+      '{"events":[{"action":1,"category":"c"},{"action":"a","category":"c","occurredAt":"soon","more":1}]}',
+    )
+    expect(errors).toHaveLength(1)
+    const { code, field, faults } = errors![0]!.extensions
+    expect({ code, field }).toEqual({ code: 'BAD_USER_INPUT', field: 'events[0].action' })
+    expect((faults as { field: string }[]).map((fault) => fault.field).toSorted()).toEqual([
+      'events[0].action',
+      'events[1].more',
+      'events[1].occurredAt',
+    ])
+    const many = await send(batchMutation, `{"events":[${Array.from({ length: 200 }, () => '{"action":1}').join()}]}`)
+    expect(many.errors).toHaveLength(1)
+    expect(many.errors![0]!.extensions.faults!.length).toBeGreaterThan(10)
+  })
+
   test('refuses variables that are given twice', async () => {
     const { errors } = await send(
       mutation,

@@ -120,6 +120,56 @@ describe('an invitation', () => {
     expect(outcome(await use(late))).toBe('NOT_FOUND')
   })
 
+  it('is listed while it can be accepted, and taken back', async () => {
+    const { id, gid, owner } = await freshCompany()
+    const admin = await asPerson(world, { company: id, role: 'ADMIN' })
+    const ask = async (email: string, role = 'VIEWER') =>
+      (await owner.gql(invite, { input: { companyId: gid, email, role } })).data.inviteMember
+    const listed = async (who: Person): Promise<string[]> =>
+      (await who.gql('query ($id: ID) { invitations(companyId: $id) { email } }', { id: gid })).data.invitations.map(
+        ({ email }: { email: string }) => email,
+      )
+    const revoke = async (who: Person, invitationId: string) =>
+      outcome(
+        await who.gql(
+          'mutation ($input: RevokeInvitationInput!) { revokeInvitation(input: $input) { invitationId } }',
+          { input: { invitationId } },
+        ),
+      )
+    const use = async (token: string) =>
+      outcome(await newBrowser(world).gql(accept, { input: { token, name: 'x', password: 'a long enough password' } }))
+    const late = await ask('late@people.example')
+    clock.advance(7 * DAY_MS + 1)
+    await signIn(owner)
+    await signIn(admin)
+    const stranger = await asPerson(world, { company: world.globex.id, role: 'OWNER' })
+    const one = await ask('one@people.example')
+    clock.advance(1)
+    const two = await ask('two@people.example', 'OWNER')
+    expect(await listed(admin)).toEqual(['two@people.example', 'one@people.example'])
+    expect(await revoke(stranger, one.invitation.id)).toBe('NOT_FOUND')
+    expect(await revoke(admin, two.invitation.id)).toBe('FORBIDDEN')
+    expect(await revoke(admin, late.invitation.id)).toBe('CONFLICT')
+    expect(await revoke(admin, one.invitation.id)).toBe('OK')
+    expect(await revoke(admin, one.invitation.id)).toBe('CONFLICT')
+    expect(await use(one.token)).toBe('NOT_FOUND')
+    expect(await listed(owner)).toEqual(['two@people.example'])
+    const again = await ask('one@people.example')
+    expect(await use(one.token)).toBe('NOT_FOUND')
+    expect(await use(again.token)).toBe('OK')
+    expect(await use(two.token)).toBe('OK')
+    expect(await listed(owner)).toEqual([])
+    const staff = await asPerson(world, { staffRole: 'SUPER_ADMIN' })
+    const log = await staff.gql('query ($id: ID) { adminLog(companyId: $id) { nodes { action targetId actorId } } }', {
+      id: gid,
+    })
+    expect(log.data.adminLog.nodes).toContainEqual({
+      action: 'member.invitation_revoked',
+      targetId: one.invitation.id,
+      actorId: admin.gid,
+    })
+  })
+
   it('is stored hashed', async () => {
     const { gid, owner } = await freshCompany()
     const { token } = (

@@ -109,8 +109,11 @@ const calls: Record<string, () => { query: string; input?: Record<string, unknow
     input: { companyId: world.acme.gid, required: true },
   }),
   apiKeys: () => ({ query: `{ apiKeys(companyId: "${world.acme.gid}") { id } }` }),
+  invitations: () => ({ query: `{ invitations(companyId: "${world.acme.gid}") { id } }` }),
   members: () => ({ query: `{ members(companyId: "${world.acme.gid}") { role } }` }),
   adminLog: () => ({ query: `{ adminLog(companyId: "${world.acme.gid}") { totalCount } }` }),
+  adminLogCheckpoint: () => ({ query: `{ adminLogCheckpoint(companyId: "${world.acme.gid}") { treeSize } }` }),
+  adminLogVerification: () => ({ query: `{ adminLogVerification(companyId: "${world.acme.gid}") { ok } }` }),
   jobs: () => ({ query: '{ jobs { name runs { id } } }' }),
   runJob: () => ({ query: mutation('runJob', 'run { outcome }'), input: { name: 'expire-sessions' } }),
   ingestEvent: () => ({ query: mutation('ingestEvent', 'receipt { status }'), input: label }),
@@ -119,6 +122,19 @@ const calls: Record<string, () => { query: string; input?: Record<string, unknow
   signOut: () => ({ query: 'mutation { signOut { signedOut } }' }),
   signOutEverywhere: () => ({ query: 'mutation { signOutEverywhere { sessions } }' }),
   enrollTotp: () => ({ query: mutation('enrollTotp', 'enrolled'), input: { code: '000000' } }),
+  // Too short a password, and no second factor to take off: nothing changes.
+  changePassword: () => ({
+    query: mutation('changePassword', 'endedSessions'),
+    input: { currentPassword: spare.password, newPassword: 'short' },
+  }),
+  disableTotp: () => ({
+    query: mutation('disableTotp', 'endedSessions'),
+    input: { password: spare.password, code: '000000' },
+  }),
+  resetTotp: () => ({
+    query: mutation('resetTotp', 'endedSessions'),
+    input: { userId: strangeId('user'), reason: 'lost' },
+  }),
   createCompany: () => ({ query: mutation('createCompany', 'company { id }'), input: { name: 'Made' } }),
   createWorkspace: () => ({
     query: mutation('createWorkspace', 'workspace { id }'),
@@ -152,6 +168,10 @@ const calls: Record<string, () => { query: string; input?: Record<string, unknow
   inviteMember: () => ({
     query: mutation('inviteMember', 'invitation { id }'),
     input: { companyId: world.acme.gid, email: 'somebody@people.example', role: 'VIEWER' },
+  }),
+  revokeInvitation: () => ({
+    query: mutation('revokeInvitation', 'invitationId'),
+    input: { invitationId: strangeId('invitation') },
   }),
   acceptInvitation: () => ({
     query: mutation('acceptInvitation', 'member { role }'),
@@ -200,7 +220,16 @@ describe.each(fields)('%s', (field) => {
 })
 
 // Fields that are about nothing of anybody's.
-const ownOnly = new Set(['viewer', 'signIn', 'signOut', 'signOutEverywhere', 'enrollTotp', 'acceptInvitation'])
+const ownOnly = new Set([
+  'viewer',
+  'signIn',
+  'signOut',
+  'signOutEverywhere',
+  'enrollTotp',
+  'changePassword',
+  'disableTotp',
+  'acceptInvitation',
+])
 
 it.each(fields.filter((field) => !ownOnly.has(field)))(
   "an OWNER of another company gets nothing of this one's through %s",

@@ -200,6 +200,66 @@ describe('a session', () => {
   })
 })
 
+const idOf = ({ id, gid }: Person) => ({ id, gid })
+
+describe('the password', () => {
+  const change = 'mutation ($input: ChangePasswordInput!) { changePassword(input: $input) { endedSessions } }'
+  const newPassword = 'another long password'
+
+  it('is changed with the current one; the other sessions end and this one gets a new id', async () => {
+    const person = await asPerson(world, { company: world.acme.id, role: 'OWNER' })
+    const elsewhere = Object.assign(newBrowser(world), {
+      ...idOf(person),
+      email: person.email,
+      password: person.password,
+    })
+    await signIn(elsewhere)
+    const attempt = (currentPassword: string, to: string) =>
+      person.gql(change, { input: { currentPassword, newPassword: to } })
+    expect(outcome(await attempt('not the current one', newPassword))).toBe('UNAUTHENTICATED')
+    expect(outcome(await attempt(person.password, 'short'))).toBe('BAD_USER_INPUT')
+    expect(outcome(await attempt(person.password, person.password))).toBe('BAD_USER_INPUT')
+    expect(await whoIs(elsewhere)).toBe('UserViewer')
+    const before = person.cookie
+    expect((await attempt(person.password, newPassword)).data.changePassword.endedSessions).toBe(1)
+    expect(await whoIs(elsewhere)).toBe('AnonymousViewer')
+    expect(await whoIs(person)).toBe('UserViewer')
+    expect(person.cookie).not.toBe(before)
+    expect(outcome(await signIn(elsewhere))).toBe('UNAUTHENTICATED')
+    expect(outcome(await signIn(Object.assign(elsewhere, { password: newPassword })))).toBe('OK')
+    const staff = await asPerson(world, { staffRole: 'SUPER_ADMIN' })
+    const log = await staff.gql('query ($id: ID) { adminLog(companyId: $id) { nodes { action actorId payload } } }', {
+      id: world.acme.gid,
+    })
+    expect(log.data.adminLog.nodes).toContainEqual({
+      action: 'session.password_changed',
+      actorId: person.gid,
+      payload: { sessions: 1 },
+    })
+    expect(JSON.stringify(log.data)).not.toContain(newPassword)
+  })
+
+  it('is not guessed through a session that is somebody else’s by now (RATE_LIMITED)', async () => {
+    const person = await asPerson(world, { company: world.acme.id, role: 'OWNER' })
+    const from = { 'x-forwarded-for': '198.51.100.77' }
+    const answers = []
+    for (let i = 0; i < 12; i++)
+      answers.push(await person.gql(change, { input: { currentPassword: `guess number ${i}`, newPassword } }, from))
+    expect(answers.map(outcome)).toEqual([
+      ...Array.from({ length: 10 }, () => 'UNAUTHENTICATED'),
+      'RATE_LIMITED',
+      'RATE_LIMITED',
+    ])
+    clock.advance(16 * MINUTE_MS)
+    const racing = await Promise.all(
+      [1, 2, 3].map((n) =>
+        person.gql(change, { input: { currentPassword: person.password, newPassword: `${newPassword} ${n}` } }),
+      ),
+    )
+    expect(racing.map(outcome).filter((code) => code === 'OK')).toHaveLength(1)
+  })
+})
+
 describe('the second factor', () => {
   const enroll = 'mutation ($input: EnrollTotpInput!) { enrollTotp(input: $input) { enrolled secret uri } }'
   const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
@@ -236,6 +296,64 @@ describe('the second factor', () => {
       input: { email: person.email, password: 'no', totpCode: codeNow(secret, 1) },
     })
     expect(outcome(wrong)).toBe('UNAUTHENTICATED')
+  })
+
+  const enrolled = async (as: Parameters<typeof asPerson>[1]): Promise<{ person: Person; secret: Buffer }> => {
+    const person = await asPerson(world, as)
+    const begun = await person.gql(enroll, { input: { password: person.password } })
+    const secret = bytesOf(begun.data.enrollTotp.secret)
+    expect(outcome(await person.gql(enroll, { input: { code: codeNow(secret) } }))).toBe('OK')
+    return { person, secret }
+  }
+  const disable = 'mutation ($input: DisableTotpInput!) { disableTotp(input: $input) { endedSessions } }'
+  const reset = 'mutation ($input: ResetTotpInput!) { resetTotp(input: $input) { endedSessions } }'
+
+  it('is taken off by password and code, which ends the other sessions', async () => {
+    const { person, secret } = await enrolled({ company: world.acme.id, role: 'OWNER' })
+    clock.advance(MINUTE_MS)
+    const elsewhere = Object.assign(newBrowser(world), {
+      ...idOf(person),
+      email: person.email,
+      password: person.password,
+    })
+    expect(outcome(await signIn(elsewhere, codeNow(secret)))).toBe('OK')
+    clock.advance(MINUTE_MS)
+    const attempt = (password: string, code: string) => person.gql(disable, { input: { password, code } })
+    expect(outcome(await attempt('no', codeNow(secret)))).toBe('UNAUTHENTICATED')
+    expect(outcome(await attempt(person.password, '000000'))).toBe('UNAUTHENTICATED')
+    expect(await whoIs(elsewhere)).toBe('UserViewer')
+    expect((await attempt(person.password, codeNow(secret))).data.disableTotp.endedSessions).toBe(1)
+    expect(await whoIs(elsewhere)).toBe('AnonymousViewer')
+    expect(await whoIs(person)).toBe('UserViewer')
+    expect(outcome(await attempt(person.password, codeNow(secret)))).toBe('CONFLICT')
+    expect(outcome(await signIn(person))).toBe('OK')
+    expect(outcome(await person.gql(enroll, { input: { password: person.password } }))).toBe('OK')
+  })
+
+  it('that is lost is reset by staff, which ends all sessions and is in the admin log of the company', async () => {
+    const { person } = await enrolled({ company: world.acme.id, role: 'OWNER' })
+    const { person: admin } = await enrolled({ staffRole: 'SUPER_ADMIN' })
+    const support = await asPerson(world, { staffRole: 'SUPPORT_ADMIN' })
+    const ask = (who: Person, userId: string, reason = 'called back') => who.gql(reset, { input: { userId, reason } })
+    expect(outcome(await ask(support, person.gid))).toBe('FORBIDDEN')
+    expect(outcome(await ask(person, person.gid))).toBe('FORBIDDEN')
+    expect(outcome(await ask(admin, admin.gid))).toBe('FORBIDDEN')
+    expect(outcome(await ask(admin, support.gid))).toBe('CONFLICT')
+    expect(outcome(await ask(admin, person.gid, ' '))).toBe('BAD_USER_INPUT')
+    expect(await whoIs(person)).toBe('UserViewer')
+    expect((await ask(admin, person.gid)).data.resetTotp.endedSessions).toBe(1)
+    expect(await whoIs(person)).toBe('AnonymousViewer')
+    expect(outcome(await signIn(person))).toBe('OK')
+    const log = await admin.gql(
+      'query ($id: ID) { adminLog(companyId: $id, first: 20) { nodes { action actorId targetId payload } } }',
+      { id: world.acme.gid },
+    )
+    expect(log.data.adminLog.nodes).toContainEqual({
+      action: 'session.totp_reset',
+      actorId: admin.gid,
+      targetId: person.gid,
+      payload: { reason: 'called back', sessions: 1 },
+    })
   })
 
   it('is demanded of staff where REQUIRE_STAFF_TOTP is on: nothing goes but enrolling it (TOTP_REQUIRED)', async () => {

@@ -76,7 +76,12 @@ describe('workspaces', () => {
       async () => outcome(await world.gql(workspace.key, record)) === 'WORKSPACE_ARCHIVED',
       1_000,
     )
-    expect((await owner.gql(`{ event(id: "${id!}") { action } }`)).data.event.action).toBe('before')
+    const read = '{ workspaceEvents { nodes { id } } }'
+    expect(outcome(await world.gql(workspace.key, read))).toBe('WORKSPACE_ARCHIVED')
+    expect(outcome(await world.gql(world.acme.in.AU.key, read))).toBe('OK')
+    const shown = `{ event(id: "${id!}") { action } }`
+    for (const answer of [await owner.gql(shown), await world.gql(world.acme.key, shown)])
+      expect(answer.data.event.action).toBe('before')
     const project = await run('createProject', 'CreateProjectInput', 'project { id }', {
       workspaceId: workspace.gid,
       name: 'x',

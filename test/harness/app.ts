@@ -143,7 +143,7 @@ async function describeRegions(databases: ClonedDatabases, options: WorldOptions
         databaseUrl: options.regionUrl?.(region, databaseUrl) ?? databaseUrl,
         ownerUrl: undefined,
         readOnlyUrl: options.readOnlyUrl?.(region, databaseUrl),
-        coldStorage: { provider: 'LOCAL', bucket: `cold-${region.toLowerCase()}` },
+        coldStorage: { provider: 'LOCAL', bucket: `/srv/hidden/cold-${region.toLowerCase()}` },
       },
     ] as const
   })

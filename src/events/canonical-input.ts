@@ -107,7 +107,7 @@ function write(scan: Scan, value: unknown, depth: number): string {
  * stands on; values deeper than {@link JSON_DEPTH_MAX} are one fault of `root`. Where there are faults the text is not
  * to be used. Never throws.
  */
-export function scanJson(value: unknown, root: string, faults: FaultList, depth = 1): string {
+export function canonicalInput(value: unknown, root: string, faults: FaultList, depth = 1): string {
   const scan: Scan = { faults, root, path: [], tooDeep: false }
   const text = write(scan, value, depth)
   if (scan.tooDeep) faults.add(root, `must not nest deeper than ${JSON_DEPTH_MAX} levels.`)
