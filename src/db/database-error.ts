@@ -6,6 +6,7 @@ export type DatabaseErrorKind =
   | 'unique_violation'
   | 'append_only'
   | 'denied'
+  | 'unwritable'
   | 'serialization'
   | 'aborted'
   | 'other'
@@ -51,6 +52,11 @@ export class DatabaseError extends Error {
     )
   }
 
+  /** It answers or not, but it takes no writes now: its disk is full, say. */
+  get refusesWrites(): boolean {
+    return this.unavailable || this.kind === 'unwritable'
+  }
+
   /** The same failure, seen after a COMMIT had been sent. */
   afterCommit(): DatabaseError {
     return new DatabaseError(this.database, this.kind, 'the connection was lost during COMMIT', {
@@ -66,6 +72,12 @@ const kindOfCode: Readonly<Record<string, DatabaseErrorKind>> = {
   '40001': 'serialization',
   '40P01': 'serialization',
   '42501': 'denied',
+  // Read-only, for now or as a standby; out of memory, disk, or what else it needs; a disk that fails.
+  '25006': 'unwritable',
+  '53000': 'unwritable',
+  '53100': 'unwritable',
+  '53200': 'unwritable',
+  '58030': 'unwritable',
   '53300': 'too_many_connections',
   '53400': 'too_many_connections',
   '55P03': 'timeout',

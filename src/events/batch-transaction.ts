@@ -138,7 +138,7 @@ export function timeFor(deadline: Deadline): number {
 export const isOutage = (error: unknown): boolean =>
   error instanceof DeadlineExceeded ||
   error instanceof NotCommittedError ||
-  (error instanceof DatabaseError && error.unavailable)
+  (error instanceof DatabaseError && error.refusesWrites)
 
 /** Nothing was recorded, and a fresh connection or another turn may do: a lost connection, a deadlock. */
 const isWorthRepeating = (error: unknown): boolean =>

@@ -123,13 +123,18 @@ export async function measureService(
     )
   const perApi = new Map<number, Window[]>()
   const anyApi = windowsOf(apiFaults, graceMs)
+  // One that sleeps with the heads of chains locked holds up the other, too, until the databases end its transactions.
+  const asleep = windowsOf(
+    apiFaults.filter(({ kind }) => kind === 'pause-api'),
+    graceMs,
+  )
   const byOutcome: Record<string, number> = {}
   for await (const attempt of readAttempts(attemptsFile)) {
     const { api, region, startMs, endMs, outcome } = attempt
     byOutcome[outcome] = (byOutcome[outcome] ?? 0) + 1
     if (!perApi.has(api)) perApi.set(api, ofApi(api))
     const during = (windows: readonly Window[]): boolean => windows.some((one) => overlaps(one, startMs, endMs))
-    meters.get(region)!.add(attempt, phases, { asked: during(perApi.get(api)!), any: during(anyApi) })
+    meters.get(region)!.add(attempt, phases, { asked: during(perApi.get(api)!) || during(asleep), any: during(anyApi) })
   }
   return { served: [...meters.values()].map((meter) => meter.result(phases)), byOutcome }
 }

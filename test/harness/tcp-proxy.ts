@@ -53,6 +53,8 @@ export class TcpProxy {
   readonly #target: { readonly host: string; readonly port: number }
   readonly #clients = new Set<Socket>()
   readonly #upstreams = new Set<Socket>()
+  /** Connections that ended here, in the middle: the database is not to notice. */
+  readonly #severed = new Set<Socket>()
   #port = 0
   #mode: ProxyMode = 'refuse'
   #delayMs = 0
@@ -98,12 +100,17 @@ export class TcpProxy {
 
   /** Ends what the service sees of every connection; the database's side stays open, and new ones are possible. */
   cut(): void {
-    for (const client of this.#clients) client.destroy()
+    for (const client of this.#clients) this.#sever(client)
   }
 
   async close(): Promise<void> {
     await this.set('refuse')
     for (const upstream of this.#upstreams) upstream.destroy()
+  }
+
+  #sever(client: Socket): void {
+    this.#severed.add(client)
+    client.destroy()
   }
 
   #join(client: Socket): void {
@@ -116,7 +123,7 @@ export class TcpProxy {
     client.on('data', (chunk: Buffer) => {
       if (this.#mode === 'lose-commits' && chunk.includes(commitMessage) && ++this.#commits % 2 === 1) {
         isLost = true
-        if (this.#commits % 4 === 1) setTimeout(() => client.destroy(), lossMs)
+        if (this.#commits % 4 === 1) setTimeout(() => this.#sever(client), lossMs)
       }
       up.write(chunk, this.#delayMs)
     })
@@ -128,7 +135,11 @@ export class TcpProxy {
     client.on('error', () => undefined)
     upstream.on('error', () => undefined)
     client.on('end', () => upstream.end())
-    client.on('close', () => this.#clients.delete(client))
+    client.on('close', () => {
+      this.#clients.delete(client)
+      // A process that was killed has its connections ended by its operating system, and the database hears of it.
+      if (!this.#severed.delete(client) && this.#mode !== 'hang') upstream.end()
+    })
     upstream.on('close', () => {
       this.#upstreams.delete(upstream)
       client.destroy()
