@@ -23,7 +23,7 @@ const requestTimeoutMs = 260_000
 const eventsPerReplay = 500
 const idsPerLookup = 100
 const chainsAtOnce = 2
-const faultsMax = 50
+const faultsMax = 20
 
 type Servers = Readonly<Record<Region | 'CONTROL', Pool>>
 
@@ -168,7 +168,7 @@ async function replay(
 const isSame = (region: Region, receipt: Receipt, stored: StoredEvent): boolean =>
   receipt.id === encodeRegionalId('event', region, stored.id) && receipt.sequence === stored.sequence
 
-/** Looks events up by the ids that servers were given: each has to lead to the event with its name. */
+/** Looks events up by the ids that clients were given: each has to lead to the event with its name. */
 async function lookUp(
   origin: string,
   workspace: FaultWorkspace,
@@ -189,6 +189,11 @@ async function lookUp(
     const found = data[`e${index}`]
     return found?.action === name ? [] : [`event(${event.id}) is ${found?.action ?? 'nothing'} instead of ${name}`]
   })
+}
+
+function firstOf(faults: readonly string[]): string[] {
+  const rest = faults.length - faultsMax
+  return [...faults.slice(0, faultsMax), ...(rest > 0 ? [`… and ${rest} more things of that sort`] : [])]
 }
 
 /** Up to `size` at a time. */
@@ -261,9 +266,7 @@ export async function checkRun(
       faults.push(...found.flat())
       onProgress((done += group.length), total)
     }
-    const said = faults.slice(0, faultsMax)
-    if (faults.length > said.length) said.push(`… and ${faults.length - said.length} more`)
-    return { counts: streams.counts, faults: [...streams.examples, ...said] }
+    return { counts: streams.counts, faults: firstOf([...streams.examples, ...faults]) }
   } finally {
     await Promise.all(Object.values(servers).map((server) => server.end()))
   }

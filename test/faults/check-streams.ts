@@ -40,7 +40,7 @@ interface Stream {
   sent: number
 }
 
-const examplesMax = 20
+const examplesMax = 8
 
 /** What clients were told, held against what is stored. */
 export class Streams {

@@ -27,6 +27,12 @@ export interface Phases {
 /** After a fault: a region recovers, pools are filled anew, what waited is worked off. Nothing is claimed of it then. */
 const graceMs = 3_000
 
+/**
+ * Some clients give up early, to send again what is still under way. That is no failure of the service, but how long they
+ * had waited counts as time that an answer took.
+ */
+const patienceMs = 3_900
+
 interface Window {
   readonly fromMs: number
   readonly toMs: number
@@ -86,8 +92,9 @@ class RegionMeter {
     if (startMs >= phases.calmFromMs && endMs <= phases.calmToMs && count === 1) this.before.push(endMs - startMs)
     // What was asked of a process that was dead or asleep says nothing about a region.
     if (api.asked || within(this.own) || !within(this.#others)) return
-    this.requests++
-    if (outcome !== 'OK') this.failed++
+    const gaveUp = outcome === 'TIMEOUT' && endMs - startMs < patienceMs
+    if (!gaveUp) this.requests++
+    if (outcome !== 'OK' && !gaveUp) this.failed++
     // A process that starts takes a core: what is slow then is not slow because of another region.
     else if (count === 1 && !api.any) this.meanwhile.push(endMs - startMs)
   }

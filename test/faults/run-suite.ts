@@ -34,8 +34,11 @@ export interface SuiteResult extends CheckResult {
 
 export type OnProgress = (label: string, done: number, total: number) => void
 
-const warmUpMs = 4_000
+/** Before anything is measured: code is compiled, connections are made, keys are in memory. */
+const warmUpMs = 8_000
 const calmMs = 12_000
+/** Controls measure nothing. */
+const controlCalmMs = 500
 /** After the last fault: clients go on as if nothing had been. */
 const afterwardsMs = 3_000
 const thinkMs = 250
@@ -46,10 +49,15 @@ const batchEventsMax = 900
 /** A run that gets nowhere ends. */
 const overtimeMs = 300_000
 
+const stopSignals = ['SIGINT', 'SIGTERM'] as const
+
 const nowMs = (): number => performance.timeOrigin + performance.now()
 
 /** How many events a batch has, so that the run reaches its number of events in about the time its faults take. */
-function batchEventsFor({ events, clients }: SuiteOptions, runMs: number): number {
+function batchEventsFor(options: SuiteOptions): number {
+  const { events, clients } = options
+  const times = timesOf(options)
+  const runMs = times.warmUpMs + times.calmMs + plannedMs(planOf(options)) + afterwardsMs
   const requests = (runMs / (thinkMs * 1.5)) * clients * regionCount
   const wanted = (events / requests - singlesShare) / (1 - singlesShare)
   return Math.round(Math.min(batchEventsMax / 2, Math.max(batchEventsMin, wanted)))
@@ -100,10 +108,11 @@ async function makeTrouble(
 ): Promise<{ readonly injected: readonly InjectedFault[]; readonly phases: Phases }> {
   const plan = planOf(options)
   onProgress('warming up', 0, options.faults)
-  await wait(warmUpMs)
+  const times = timesOf(options)
+  await wait(times.warmUpMs)
   const calmFromMs = nowMs()
   onProgress('before any fault', 0, options.faults)
-  await wait(calmMs)
+  await wait(times.calmMs)
   const calmToMs = nowMs()
   const injector = new FaultInjector(world, (count) =>
     onProgress(`${count} faults, ${clients.acknowledged} events acknowledged`, count, options.faults),
@@ -118,6 +127,9 @@ async function makeTrouble(
   return { injected: injector.injected, phases: { calmFromMs, calmToMs, endMs: nowMs() } }
 }
 
+const timesOf = ({ control }: SuiteOptions) =>
+  control === null ? { warmUpMs, calmMs } : { warmUpMs: controlCalmMs, calmMs: controlCalmMs }
+
 const planOf = ({ seed, faults, without, control }: SuiteOptions) =>
   planFaults({ seed, faults, without, ...(control === null ? {} : { only: controls[control].only }) })
 
@@ -128,6 +140,10 @@ export async function runSuite(options: SuiteOptions, onProgress: OnProgress): P
   const world = await openWorld({ ownDisks: !options.without.includes('fill-disk'), ...control?.world })
   let clients: ClientsProcess | undefined
   let isOver = false
+  const onSignal = (): void => {
+    void world.close(options.keep).finally(() => process.exit(130))
+  }
+  for (const signal of stopSignals) process.once(signal, onSignal)
   try {
     await control?.prepare?.(world)
     const attemptsFile = join(world.folder, 'attempts.ndjson')
@@ -138,7 +154,7 @@ export async function runSuite(options: SuiteOptions, onProgress: OnProgress): P
       workspaces: world.workspaces,
       logFile: attemptsFile,
       thinkMs,
-      batchEvents: batchEventsFor(options, warmUpMs + calmMs + plannedMs(planOf(options)) + afterwardsMs),
+      batchEvents: batchEventsFor(options),
     })
     const { injected, phases } = await makeTrouble(world, clients, options, onProgress)
     onProgress('waiting for the last answers', 1, 1)
@@ -149,6 +165,7 @@ export async function runSuite(options: SuiteOptions, onProgress: OnProgress): P
     const faults = [...refusals.map((what) => `refused: ${what}`), ...checked.faults]
     return { ...checked, ...measured, faults, injected, unacknowledged, folder: world.folder }
   } finally {
+    for (const signal of stopSignals) process.off(signal, onSignal)
     await clients?.kill()
     await world.close(options.keep || !isOver)
   }
