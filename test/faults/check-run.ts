@@ -21,7 +21,8 @@ const settleTimeoutMs = 120_000
 const pollMs = 100
 const requestTimeoutMs = 260_000
 const eventsPerReplay = 500
-const idsPerLookup = 100
+/** A request may have that many aliases. */
+const idsPerLookup = 15
 const chainsAtOnce = 2
 const faultsMax = 20
 

@@ -9,8 +9,9 @@ import { makePasswords } from '../harness/data-folder.js'
 const startAttempts = 10
 /** Of a file system of a server's own. Its pages are memory, and only those that are used. */
 const diskBytes = 8 * 1024 ** 3
-/** What a full disk still has: PostgreSQL's smallest wish is a page of 8 KiB. */
-const spareBytes = 4096
+/** Between looking at how full a disk is and making that its size the server may write something. */
+const fillAttempts = 20
+const fillSpareBytes = 65_536
 
 export interface DatabaseServerOptions {
   readonly name: string
@@ -83,8 +84,15 @@ export class DatabaseServer {
 
   /** Nothing more fits on its disk. */
   fillDisk(): void {
-    const { bsize, blocks, bfree } = statfsSync(this.#options.folder)
-    this.#resizeDisk((blocks - bfree) * bsize + spareBytes)
+    for (let attempt = 0; ; attempt++) {
+      const { bsize, blocks, bfree } = statfsSync(this.#options.folder)
+      try {
+        this.#resizeDisk((blocks - bfree) * bsize + attempt * fillSpareBytes)
+        return
+      } catch (error) {
+        if (attempt === fillAttempts) throw error
+      }
+    }
   }
 
   /** Its disk has room again. */
