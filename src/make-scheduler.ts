@@ -3,6 +3,8 @@ import type { Config } from './config.js'
 import type { Database } from './db/database.js'
 import { idempotencyExpiryJob } from './events/idempotency-expiry.job.js'
 import { expireExportsJob } from './exports/expire-exports.job.js'
+import { failoverRecoveryJob } from './failover/failover-recovery.job.js'
+import type { RegionRecovery } from './failover/region-recovery.js'
 import type { ErasureDeps } from './gdpr/erasure-deps.js'
 import { gdprJob } from './gdpr/gdpr.job.js'
 import { expireJobRunsJob } from './jobs/expire-job-runs.job.js'
@@ -22,6 +24,7 @@ export interface SchedulerDeps {
   readonly control: Database
   readonly verification: VerifyChainDeps
   readonly erasure: ErasureDeps
+  readonly recovery: RegionRecovery
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
@@ -42,6 +45,7 @@ export function makeScheduler(
     healthJob({ registry, control }),
     verifyChainsJob({ ...deps.verification, control, clock }),
     gdprJob(deps.erasure),
+    failoverRecoveryJob({ recovery: deps.recovery }),
     sessionExpiryJob({ control, clock }),
     idempotencyExpiryJob({ registry, clock, companyIds }),
     expireExportsJob({ control, clock, exportsDir: config.exportsDir }),
