@@ -10,7 +10,7 @@ const layers = [
   ['auth'],
   ['graphql'],
   ['jobs'],
-  ['workspaces', 'events', 'checkpoints', 'members', 'exports', 'verification', 'gdpr'],
+  ['workspaces', 'events', 'checkpoints', 'members', 'exports', 'verification', 'failover', 'gdpr'],
   ['demo'],
   ['server'],
   ['cli'],
@@ -23,7 +23,8 @@ const featureEdges = {
   members: ['workspaces'],
   exports: ['events', 'workspaces', 'checkpoints'],
   verification: ['workspaces', 'checkpoints'],
-  gdpr: ['events', 'exports', 'members', 'workspaces'],
+  failover: ['events', 'workspaces'],
+  gdpr: ['events', 'exports', 'failover', 'members', 'workspaces'],
 }
 const features = Object.keys(featureEdges)
 

@@ -11,9 +11,20 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/**/*.test.ts'],
+          exclude: ['test/faults/faults.test.ts'],
           globalSetup: ['test/harness/global-setup.ts'],
           testTimeout: 30_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'faults',
+          include: ['test/faults/faults.test.ts'],
+          // After the others: whether a region suffers from another's trouble can't be told beside other work.
+          sequence: { groupOrder: 1 },
+          testTimeout: 600_000,
         },
       },
     ],

@@ -28,6 +28,9 @@ import { deriveCursorKey } from './kernel/cursor.js'
 import { isRegion, regions } from './kernel/region.js'
 import { RegionGateway } from './regions/region-gateway.js'
 import { RegionHealth } from './regions/region-health.js'
+import { REGION_MODE_CHANNEL } from './regions/region-mode.js'
+import type { HomeLeaseTimes } from './regions/region-mode.store.js'
+import { RegionModes } from './regions/region-modes.js'
 import { RegionRegistry } from './regions/region-registry.js'
 import { REGION_STATE_CHANNEL } from './regions/region-state.js'
 import { ControlSecrets } from './sealing/control-secrets.js'
@@ -40,6 +43,8 @@ import { VerificationKeys } from './verification/verification-keys.js'
 import { VerificationSlots } from './verification/verification-slots.js'
 import type { VerifyChainDeps } from './verification/verify-chain.js'
 import { createHttpServer } from './server/http-server.js'
+import type { DrainDeps } from './failover/drain-queue.js'
+import { type FailoverOptions, makeFailover } from './make-failover.js'
 import { makeScheduler } from './make-scheduler.js'
 import { loadRegionSettings } from './regions/region-data-store.store.js'
 import { ERASURE_CHANNEL } from './gdpr/erasure-work.store.js'
@@ -65,6 +70,11 @@ export interface AppOptions {
   readonly jobLeaseTimes?: LeaseTimes
   /** After how long a silent process's export is taken over. */
   readonly exportLeaseMs?: number
+  /** How long a process may believe that a region's events go home. */
+  readonly homeLeaseTimes?: HomeLeaseTimes
+  /** No other process serves from this control database: what one has left behind is a dead one's. */
+  readonly isAlone?: boolean
+  readonly failover?: FailoverOptions
 }
 
 /** The running service: everything wired, nothing global. */
@@ -77,6 +87,8 @@ export interface App {
   readonly secrets: ControlSecrets
   readonly subjectKeys: SubjectKeys
   readonly committers: Committers
+  /** Where each region's writes go. */
+  readonly modes: RegionModes
   readonly indexer: Indexer
   readonly checkpointer: Checkpointer
   /** What verifying chains takes. */
@@ -112,7 +124,13 @@ async function openStores(options: AppOptions, clock: Clock, log: Logger) {
     ...(options.poolMax === undefined ? {} : { poolMax: options.poolMax }),
   })
   const facts = new ControlFacts({ control, secrets, clock })
-  const gateway = new RegionGateway(registry)
+  const modes = new RegionModes({
+    control,
+    onFailure: (err) => log.warn({ err }, 'the lease on the regions could not be renewed; it is tried again'),
+    ...(options.homeLeaseTimes === undefined ? {} : { times: options.homeLeaseTimes }),
+    ...(options.isAlone === undefined ? {} : { isAlone: options.isAlone }),
+  })
+  const gateway = new RegionGateway(registry, (region) => modes.isFailedOver(region))
   const health = new RegionHealth({
     control,
     onChecked: ({ region, answers, reason }) => gateway.heard(region, answers ? null : reason),
@@ -124,32 +142,36 @@ async function openStores(options: AppOptions, clock: Clock, log: Logger) {
   })
   const vault = new DirectoryKeyVault({ directory: config.keyVaultDir, masterKeys: config.regionMasterKeys, clock })
   const subjectKeys = new SubjectKeys({ vault, clock })
-  return { control, secrets, registry, facts, gateway, health, usage, vault, subjectKeys }
+  return { control, secrets, registry, facts, modes, gateway, health, usage, vault, subjectKeys }
 }
 
 type Stores = Awaited<ReturnType<typeof openStores>>
 
 /** What records events, and what follows the chains as they grow. */
 function makeRecording(
-  { control, registry, facts, subjectKeys }: Stores,
+  stores: Stores,
   options: AppOptions,
-  { clock, log, onBatch }: { clock: Clock; log: Logger; onBatch: Metrics['committed'] },
+  { clock, log, metrics }: { clock: Clock; log: Logger; metrics: () => Metrics },
 ) {
+  const { control, registry, facts, subjectKeys } = stores
   const { config } = options
   const indexer = new Indexer({
     registry,
     control,
     onFailure: (region, err) => log.warn({ region, err }, 'events could not be indexed; it is tried again'),
   })
+  const onCommitted: DrainDeps['onCommitted'] = (region, chains, batch) => {
+    metrics().committed(region, batch)
+    indexer.nudge(region)
+    checkpointer.nudge(region, chains)
+  }
+  const failover = makeFailover(stores, options.failover ?? {}, { clock, log, metrics, onCommitted })
   const committers = new Committers({
     registry,
     subjectKeys,
     tagKey: (companyId) => facts.tagKey(companyId),
-    onCommitted: (region, chains, batch) => {
-      onBatch(region, batch)
-      indexer.nudge(region)
-      checkpointer.nudge(region, chains)
-    },
+    route: failover.route,
+    onCommitted,
   })
   const signingKeys = new SigningKeys({
     logName: config.logName,
@@ -171,19 +193,15 @@ function makeRecording(
     ...(options.checkpointSweepMs === undefined ? {} : { sweepMs: options.checkpointSweepMs }),
   })
   const adminChains: AdminChainDeps = { control, facts, keys: signingKeys, alarms: checkpointer.alarms, clock }
-  return { indexer, committers, signingKeys, checkpointer, adminChains }
+  return { indexer, committers, failover, signingKeys, checkpointer, adminChains }
 }
 
 /** What runs behind the server, made and not yet started. */
 async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
   const { config, controlUrl } = options
   const stores = await openStores(options, clock, log)
-  const { control, registry, facts, health, vault, subjectKeys } = stores
-  const recording = makeRecording(stores, options, {
-    clock,
-    log,
-    onBatch: (region, batch) => metrics.committed(region, batch),
-  })
+  const { control, registry, facts, modes, health, vault, subjectKeys } = stores
+  const recording = makeRecording(stores, options, { clock, log, metrics: () => metrics })
   const { indexer, signingKeys, checkpointer, adminChains } = recording
   const forgetKeys = (region: string): void => {
     if (!isRegion(region)) return
@@ -192,9 +210,11 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     verification.subjectKeys.forget(region)
     exports.clean()
   }
-  const factsListener = new NotificationListener(controlUrl, [FACTS_CHANNEL, REGION_STATE_CHANNEL, ERASURE_CHANNEL], {
+  const channels = [FACTS_CHANNEL, REGION_STATE_CHANNEL, REGION_MODE_CHANNEL, ERASURE_CHANNEL]
+  const factsListener = new NotificationListener(controlUrl, channels, {
     onNotification: (channel, payload) => {
       if (channel === REGION_STATE_CHANNEL) return health.notified(payload)
+      if (channel === REGION_MODE_CHANNEL) return modes.notified(payload)
       if (channel === ERASURE_CHANNEL) return forgetKeys(payload)
       facts.notified(payload)
       checkpointer.notified(payload)
@@ -204,6 +224,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
       for (const region of regions) forgetKeys(region)
       facts.reset()
       health.reset()
+      modes.reset()
     },
   })
   const exports = new ExportRunner({
@@ -233,6 +254,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     verification,
     erasure,
     adminChains,
+    recovery: recording.failover.recovery,
     clock,
     log,
     metrics,
@@ -348,6 +370,7 @@ function makeServer(
 async function stopServices(services: Services, log: Logger): Promise<void> {
   const { control, registry, factsListener, usage, indexer, committers, checkpointer, scheduler } = services
   await committers.drain()
+  await services.failover.recovery.stop()
   await Promise.all([
     services.exports.stop(),
     scheduler.stop(),
@@ -355,7 +378,7 @@ async function stopServices(services: Services, log: Logger): Promise<void> {
     checkpointer.stop(),
     factsListener.stop(),
   ])
-  await Promise.all([services.gateway.stop(), services.health.stop()])
+  await Promise.all([services.gateway.stop(), services.health.stop(), services.modes.stop()])
   await usage.stop().catch((err: unknown) => log.warn({ err }, 'the use of API keys could not be noted'))
   await Promise.all([registry.close(databaseCloseTimeoutMs), control.close(databaseCloseTimeoutMs)])
 }
@@ -367,6 +390,7 @@ async function stopServices(services: Services, log: Logger): Promise<void> {
 export async function createApp(options: AppOptions): Promise<App> {
   const { config, clock = systemClock, log = createLogger(config.logLevel) } = options
   const services = await makeServices(options, clock, log)
+  await services.modes.start()
   let ready = false
   const fastify = await makeServer(services, { config, clock, log, isReady: () => ready })
   let closing: Promise<void> | undefined

@@ -5,6 +5,8 @@ import type { Config } from './config.js'
 import type { Database } from './db/database.js'
 import { idempotencyExpiryJob } from './events/idempotency-expiry.job.js'
 import { expireExportsJob } from './exports/expire-exports.job.js'
+import { failoverRecoveryJob } from './failover/failover-recovery.job.js'
+import type { RegionRecovery } from './failover/region-recovery.js'
 import type { ErasureDeps } from './gdpr/erasure-deps.js'
 import { gdprJob } from './gdpr/gdpr.job.js'
 import { expireJobRunsJob } from './jobs/expire-job-runs.job.js'
@@ -25,6 +27,7 @@ export interface SchedulerDeps {
   readonly verification: VerifyChainDeps
   readonly erasure: ErasureDeps
   readonly adminChains: AdminSigningDeps
+  readonly recovery: RegionRecovery
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
@@ -46,6 +49,7 @@ export function makeScheduler(
     verifyChainsJob({ ...deps.verification, control, clock }),
     gdprJob(deps.erasure),
     signAdminLogJob(deps.adminChains),
+    failoverRecoveryJob({ recovery: deps.recovery }),
     sessionExpiryJob({ control, clock }),
     idempotencyExpiryJob({ registry, clock, companyIds }),
     expireExportsJob({ control, clock, exportsDir: config.exportsDir }),

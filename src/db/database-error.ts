@@ -6,6 +6,7 @@ export type DatabaseErrorKind =
   | 'unique_violation'
   | 'append_only'
   | 'denied'
+  | 'unwritable'
   | 'serialization'
   | 'aborted'
   | 'other'
@@ -51,6 +52,11 @@ export class DatabaseError extends Error {
     )
   }
 
+  /** It answers or not, but it takes no writes now: its disk is full, say. */
+  get refusesWrites(): boolean {
+    return this.unavailable || this.kind === 'unwritable'
+  }
+
   /** The same failure, seen after a COMMIT had been sent. */
   afterCommit(): DatabaseError {
     return new DatabaseError(this.database, this.kind, 'the connection was lost during COMMIT', {
@@ -66,6 +72,8 @@ const kindOfCode: Readonly<Record<string, DatabaseErrorKind>> = {
   '40001': 'serialization',
   '40P01': 'serialization',
   '42501': 'denied',
+  // A standby, or read-only for now.
+  '25006': 'unwritable',
   '53300': 'too_many_connections',
   '53400': 'too_many_connections',
   '55P03': 'timeout',
@@ -105,6 +113,8 @@ function kindOf(code: string | undefined, message: string): DatabaseErrorKind {
     if (kind !== undefined) return kind
     // Class 08 is connection exceptions; class 28, a refused login, makes a database as useless to us as a dead one.
     if (code.startsWith('08') || code.startsWith('28')) return 'unreachable'
+    // Class 53 is a lack of room or memory, 58 trouble of the system below, such as a broken disk.
+    if (code.startsWith('53') || code.startsWith('58')) return 'unwritable'
   }
   if (unreachableTexts.some((text) => message.startsWith(text))) return 'unreachable'
   if (timeoutTexts.some((text) => message.startsWith(text))) return 'timeout'

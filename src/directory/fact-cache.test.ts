@@ -135,6 +135,20 @@ describe('while the control database is dead', () => {
     expect(asked).toBe(1)
   })
 
+  it('hangs: who has an answer waits a moment and no longer, and a late answer is taken', async () => {
+    await read()
+    nowMs += FACT_AGE_MS_MAX + 1
+    const { promise, resolve } = Promise.withResolvers<Fact>()
+    answer = () => promise
+    expect(await read()).toEqual({ value: 1 })
+    expect(await read()).toEqual({ value: 1 })
+    expect(asked).toBe(2)
+    resolve({ value: 7 })
+    await settle()
+    expect(await read()).toEqual({ value: 7 })
+    expect(asked).toBe(2)
+  })
+
   it('a dropped fact is not used, however young', async () => {
     await read()
     answer = dead

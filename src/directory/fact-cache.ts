@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from '../kernel/clock.js'
 import { DomainError } from '../kernel/domain-error.js'
 import { DatabaseError } from '../db/database-error.js'
+import { DeadlineExceeded, within } from '../kernel/deadline.js'
 
 /** How old a fact may be in normal running. Changes are pushed; this bounds what a lost push can cost. */
 export const FACT_AGE_MS_MAX = 30_000
@@ -9,6 +10,8 @@ export const FACT_AGE_MS_MAX = 30_000
 export const FACT_AGE_UNREACHABLE_MS_MAX = 10 * 60_000
 /** How long nobody is sent to a control database that didn't answer. */
 const BREAKER_OPEN_MS = 1_000
+/** How long somebody who has an answer waits for a newer one: a database that hangs must not hold up recording. */
+const NEWER_ANSWER_MS_MAX = 200
 const FACTS_PER_KIND_MAX = 10_000
 const COMPANIES_CHANGED_MAX = 10_000
 
@@ -134,9 +137,11 @@ export class FactCache {
     usable: V | null,
   ): Promise<V | null> {
     try {
-      return await this.#single(table, name, load)
+      const asked = this.#single(table, name, load)
+      return await (usable === null ? asked : within(NEWER_ANSWER_MS_MAX, asked))
     } catch (error) {
-      if (!(error instanceof DatabaseError && error.unavailable)) throw error
+      const isSilent = error instanceof DeadlineExceeded || (error instanceof DatabaseError && error.unavailable)
+      if (!isSilent) throw error
       this.#askAgainAtMs = this.#clock.now().getTime() + BREAKER_OPEN_MS
       if (usable !== null) return usable
       throw controlUnavailable(error)

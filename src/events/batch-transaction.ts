@@ -27,32 +27,38 @@ export class OutcomeUnknownError extends Error {
   }
 }
 
+/** The region may not be committed in by this process any more: somebody else may write its events elsewhere. */
+export class NotHomeError extends Error {
+  override readonly name = 'NotHomeError'
+}
+
+/** What one batch is committed under. */
+export interface BatchOptions {
+  readonly deadline: Deadline
+  /** Makes sure that the keys which sealed the drafts are there and stay; what it throws ends the attempt. */
+  readonly holdKeys: (tx: Transaction) => Promise<void>
+  /** Told when nothing is left to do but to commit. */
+  readonly onPrepared?: () => void
+  /** Extends the chains in another way than {@link commitBatch}. */
+  readonly extend?: (tx: Transaction) => Promise<CommittedBatch>
+  /** For how many milliseconds at least it may still be committed here; asked last before the COMMIT. 0: not any more. */
+  readonly homeLeftMs?: () => number
+  /** Nobody waits for it any more: what is not committed is not to be. */
+  readonly signal?: AbortSignal
+}
+
 /** Records the requests of one batch in one transaction, as often as it takes and once. */
 export class BatchTransaction {
   readonly #database: Database
   readonly #requests: readonly (readonly SealedDraft[])[]
-  readonly #deadline: Deadline
-  readonly #onPrepared: () => void
-  readonly #holdKeys: (tx: Transaction) => Promise<void>
+  readonly #options: BatchOptions
   readonly #companies: readonly string[]
   readonly #workspaces: ReadonlyMap<string, { readonly workspaceId: string; readonly companyId: string }>
 
-  /**
-   * `holdKeys` makes sure that the keys which sealed the drafts are there and stay; what it throws ends the attempt.
-   * `onPrepared` is told when nothing is left to do but to commit.
-   */
-  constructor(
-    database: Database,
-    requests: readonly (readonly SealedDraft[])[],
-    deadline: Deadline,
-    holdKeys: (tx: Transaction) => Promise<void>,
-    onPrepared: () => void,
-  ) {
+  constructor(database: Database, requests: readonly (readonly SealedDraft[])[], options: BatchOptions) {
     this.#database = database
     this.#requests = requests
-    this.#deadline = deadline
-    this.#onPrepared = onPrepared
-    this.#holdKeys = holdKeys
+    this.#options = options
     const drafts = requests.flat()
     this.#companies = [...new Set(drafts.map((draft) => draft.companyId))]
     this.#workspaces = new Map(
@@ -62,14 +68,15 @@ export class BatchTransaction {
 
   /**
    * Answers after the commit, having tried again what a lost connection or a deadlock undid. Throws
-   * {@link OutcomeUnknownError}; after every other error, {@link isOutage} or not, nothing was recorded.
+   * {@link OutcomeUnknownError}; after every other error, {@link isOutage} or not, nothing was recorded. Throws
+   * {@link NotHomeError} where it may not be committed here any more.
    */
   async run(): Promise<CommittedBatch> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#commit()
       } catch (error) {
-        if (attempt === ATTEMPTS_MAX) throw error
+        if (attempt === ATTEMPTS_MAX || this.#options.signal?.aborted === true) throw error
         if (error instanceof HeadsMissingError) await this.#createHeads()
         else if (!isWorthRepeating(error)) throw error
       }
@@ -77,16 +84,18 @@ export class BatchTransaction {
   }
 
   async #commit(): Promise<CommittedBatch> {
+    const { holdKeys, onPrepared, extend, signal } = this.#options
     const done: { batch?: CommittedBatch } = {}
     try {
       await this.#database.transaction(
-        { companies: this.#companies, timeoutMs: timeFor(this.#deadline) },
+        { companies: this.#companies, timeoutMs: this.#timeMs(), ...(signal === undefined ? {} : { signal }) },
         async (tx) => {
           // Sent together, and held before the heads are: who destroys keys waits for all of these, and for no head.
-          const held = this.#holdKeys(tx)
-          const [batch] = await Promise.all([commitBatch(tx, this.#requests), held])
+          const held = holdKeys(tx)
+          const [batch] = await Promise.all([extend?.(tx) ?? commitBatch(tx, this.#requests), held])
           done.batch = batch
-          this.#onPrepared()
+          onPrepared?.()
+          this.#requireHome()
         },
       )
       await done.batch!.written
@@ -99,6 +108,17 @@ export class BatchTransaction {
     return done.batch!
   }
 
+  /** A transaction ends before the leave to commit does. */
+  #timeMs(): number {
+    this.#requireHome()
+    const { deadline, homeLeftMs } = this.#options
+    return Math.min(timeFor(deadline), homeLeftMs?.() ?? Infinity)
+  }
+
+  #requireHome(): void {
+    if (this.#options.homeLeftMs?.() === 0) throw new NotHomeError('the region may not be committed in any more')
+  }
+
   /**
    * What became of a COMMIT whose answer was lost. Taking the heads' locks waits for that transaction to have ended, one
    * way or the other; after that its witness is there or will never be.
@@ -106,8 +126,9 @@ export class BatchTransaction {
   async #didCommit({ witnessId }: CommittedBatch): Promise<boolean> {
     // Without a write there was nothing to commit, and what was read had been committed by others.
     if (witnessId === null) return true
-    const timeoutMs = Math.max(TRANSACTION_MS_MIN, this.#deadline.remainingMs())
+    const timeoutMs = Math.max(TRANSACTION_MS_MIN, this.#options.deadline.remainingMs())
     try {
+      this.#options.signal?.throwIfAborted()
       return await this.#database.transaction({ companies: this.#companies, timeoutMs }, async (tx) => {
         await lockHeads(tx, [...this.#workspaces.keys()])
         return hasEvent(tx, witnessId)
@@ -118,7 +139,7 @@ export class BatchTransaction {
   }
 
   #createHeads(): Promise<void> {
-    return this.#database.transaction({ companies: this.#companies, timeoutMs: timeFor(this.#deadline) }, (tx) =>
+    return this.#database.transaction({ companies: this.#companies, timeoutMs: this.#timeMs() }, (tx) =>
       createHeads(tx, [...this.#workspaces.values()]),
     )
   }
@@ -138,7 +159,7 @@ export function timeFor(deadline: Deadline): number {
 export const isOutage = (error: unknown): boolean =>
   error instanceof DeadlineExceeded ||
   error instanceof NotCommittedError ||
-  (error instanceof DatabaseError && error.unavailable)
+  (error instanceof DatabaseError && error.refusesWrites)
 
 /** Nothing was recorded, and a fresh connection or another turn may do: a lost connection, a deadlock. */
 const isWorthRepeating = (error: unknown): boolean =>

@@ -1,9 +1,18 @@
 import type { Transaction } from '../db/database.js'
 import { DomainError } from '../kernel/domain-error.js'
-import { findIdempotencyKeys, lockHeads, writeExtension, type LinkedEvent } from './committer.store.js'
+import {
+  type ChainExtension,
+  type ChainHead,
+  findIdempotencyKeys,
+  type KnownKey,
+  type LinkedEvent,
+  lockHeads,
+  writeExtension,
+} from './committer.store.js'
 import { decideRepeats, type Decision, type Step } from './decide-repeats.js'
 import type { SealedDraft } from './event-draft.js'
 import { extendChains } from './extend-chains.js'
+import type { IdempotencyMark } from './idempotency.js'
 import type { Receipt } from './receipt.js'
 
 /** What one request of a batch gets, once the batch is committed. */
@@ -37,15 +46,39 @@ function receiptOf({ draft, repeats }: Step, linked: ReadonlyMap<string, LinkedE
   return { eventId: event.draft.id, region, status: 'RECORDED', replayed: repeats !== null, sequence, hash }
 }
 
+/** What the request is answered that uses a key for other content. */
+export function conflictOf({ field }: IdempotencyMark): DomainError {
+  const message = 'this idempotency key was used before for other content.'
+  return new DomainError('IDEMPOTENCY_CONFLICT', `${field}: ${message}`, {
+    details: { field, faults: [{ field, message }] },
+  })
+}
+
 function outcomeOf(decision: Decision, linked: ReadonlyMap<string, LinkedEvent>): Outcome {
   if ('steps' in decision) return { receipts: decision.steps.map((step) => receiptOf(step, linked)) }
-  const { field } = decision.conflict
-  const message = 'this idempotency key was used before for other content.'
-  return {
-    refusal: new DomainError('IDEMPOTENCY_CONFLICT', `${field}: ${message}`, {
-      details: { field, faults: [{ field, message }] },
-    }),
-  }
+  return { refusal: conflictOf(decision.conflict) }
+}
+
+/** What becomes of requests, and what has to be written for it. */
+export interface LinkedRequests {
+  readonly outcomes: readonly Outcome[]
+  readonly fresh: readonly SealedDraft[]
+  readonly extension: ChainExtension
+}
+
+/** Tells repeats from new events and links the new ones to the heads, which the caller holds. Pure. */
+export function linkRequests(
+  heads: readonly ChainHead[],
+  requests: readonly (readonly SealedDraft[])[],
+  known: readonly KnownKey[],
+): LinkedRequests {
+  const decisions = decideRepeats(requests, known)
+  const fresh = decisions.flatMap((decision) =>
+    'steps' in decision ? decision.steps.filter((step) => step.repeats === null).map((step) => step.draft) : [],
+  )
+  const extension = extendChains(heads, fresh)
+  const linked = new Map(extension.events.map((event) => [event.draft.id, event]))
+  return { outcomes: decisions.map((decision) => outcomeOf(decision, linked)), fresh, extension }
 }
 
 /**
@@ -67,13 +100,7 @@ export async function commitBatch(
     : Promise.resolve([])
   const [heads, knownKeys] = await Promise.all([locked, known])
   if (heads.length < workspaceIds.length) throw new HeadsMissingError()
-  const decisions = decideRepeats(requests, knownKeys)
-  const fresh = decisions.flatMap((decision) =>
-    'steps' in decision ? decision.steps.filter((step) => step.repeats === null).map((step) => step.draft) : [],
-  )
-  const extension = extendChains(heads, fresh)
-  const linked = new Map(extension.events.map((event) => [event.draft.id, event]))
-  const outcomes = decisions.map((decision) => outcomeOf(decision, linked))
+  const { outcomes, fresh, extension } = linkRequests(heads, requests, knownKeys)
   const written = fresh.length > 0 ? writeExtension(tx, extension) : Promise.resolve()
   // Where it fails, so does the transaction, and nobody is left to hear it from here.
   written.catch(() => undefined)

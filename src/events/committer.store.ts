@@ -134,10 +134,53 @@ export async function findIdempotencyKeys(tx: Transaction, drafts: readonly Seal
   }))
 }
 
-/** True where the event is stored. */
+/** True where the event is stored, or its id stands for one that is. */
 export async function hasEvent(tx: Transaction, eventId: string): Promise<boolean> {
-  const rows = await tx.query('select from event where id = $1', [eventId], 'has_event')
+  const rows = await tx.query(
+    'select from event where id = $1 union all select from event_alias where id = $1',
+    [eventId],
+    'has_event',
+  )
   return rows.length > 0
+}
+
+/** An event that is stored, by an id that was answered for it. */
+export interface StoredId {
+  readonly id: string
+  readonly eventId: string
+  readonly sequence: number
+  readonly hash: Buffer
+}
+
+/** Those of these ids that are stored. Final only under the lock on the heads. */
+export async function findStoredIds(tx: Transaction, ids: readonly string[]): Promise<StoredId[]> {
+  const rows = await tx.query<{ id: string; event_id: string; sequence: string; hash: Buffer }>(
+    `select e.id, e.id as event_id, e.sequence, e.hash from event e where e.id = any ($1::uuid[])
+     union all
+     select a.id, e.id, e.sequence, e.hash from event_alias a join event e on e.id = a.event_id where a.id = any ($1::uuid[])`,
+    [uuidArray(ids)],
+    'stored_ids',
+  )
+  return rows.map((row) => ({ id: row.id, eventId: row.event_id, sequence: Number(row.sequence), hash: row.hash }))
+}
+
+/** Lets ids stand for events that were recorded before under another. */
+export async function insertAliases(
+  tx: Transaction,
+  aliases: readonly { readonly draft: SealedDraft; readonly eventId: string }[],
+): Promise<void> {
+  if (aliases.length === 0) return
+  await tx.query(
+    `insert into event_alias (id, company_id, workspace_id, event_id)
+     select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[])`,
+    [
+      uuidArray(aliases.map(({ draft }) => draft.id)),
+      uuidArray(aliases.map(({ draft }) => draft.companyId)),
+      uuidArray(aliases.map(({ draft }) => draft.workspaceId)),
+      uuidArray(aliases.map(({ eventId }) => eventId)),
+    ],
+    'insert_aliases',
+  )
 }
 
 // The last line: a head that didn't move from where we saw it would fork its chain, so the statement must fail, and a

@@ -3,14 +3,24 @@ import type { Database, Transaction } from '../db/database.js'
 import { deadlineAfter, within, type Deadline } from '../kernel/deadline.js'
 import { DomainError } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
+import type { HomeTicket } from '../regions/region-modes.js'
 import type { RegionRegistry } from '../regions/region-registry.js'
 import { holdSubjectKeys, readFence, SubjectKeysDestroyedError } from '../sealing/hold-subject-keys.js'
 import { blobKeyId } from '../sealing/sealed-blob.js'
 import type { SubjectKeys } from '../sealing/subject-keys.js'
-import { BatchTransaction, isOutage, isTooLate, OutcomeUnknownError, timeFor } from './batch-transaction.js'
+import {
+  type BatchOptions,
+  BatchTransaction,
+  isOutage,
+  isTooLate,
+  NotHomeError,
+  OutcomeUnknownError,
+  timeFor,
+} from './batch-transaction.js'
 import type { CommittedBatch, Outcome } from './commit-batch.js'
 import { sealDraft, type EventDraft, type SealedDraft } from './event-draft.js'
 import type { Receipt } from './receipt.js'
+import { RegionDownError, type RecordingRoute } from './recording-route.js'
 
 /** From taking a request to answering it. */
 export const COMMIT_TIMEOUT_MS = 5_000
@@ -48,6 +58,8 @@ export interface CommitterDeps {
     chains: readonly { workspaceId: string; companyId: string }[],
     batch: CommitFigures,
   ) => void
+  /** Where events go that can't be committed in their region; left out, nowhere. */
+  readonly route?: RecordingRoute
   /** Where an operator wants another bound than {@link WAITING_EVENTS_MAX}. */
   readonly waitingEventsMax?: number
 }
@@ -101,7 +113,8 @@ export class RegionCommitter {
   }
 
   /**
-   * Records the drafts, all of this region, in order, all or none; answers after the commit, a receipt for each.
+   * Records the drafts, all of this region, in order, all or none; answers after the commit, a receipt for each. What the
+   * region can't take now is queued, where there is a queue, and answered when that has been committed.
    * `IDEMPOTENCY_CONFLICT`: a key of theirs stood for other content. `RATE_LIMITED`: too many are waiting.
    * `REGION_UNAVAILABLE`: the region did not take them in time; nothing was recorded unless the message says that it
    * may have been. With the {@link epoch} from before they were accepted: {@link OvertakenByErasureError}.
@@ -210,11 +223,12 @@ export class RegionCommitter {
   /** Answers every request of the batch; never rejects. `onPrepared` is told when nothing is left to do but to commit. */
   async #commit(batch: readonly Waiting[], onPrepared: () => void): Promise<void> {
     const startedMs = performance.now()
+    const { route } = this.#deps
+    const ticket = route === undefined ? null : route.home(this.#region)
+    if (route !== undefined && ticket === null) return this.#queueInstead(route, batch, null)
     let committed: CommittedBatch
     try {
-      committed = await this.#deps.registry.use(this.#region, ({ database }) =>
-        this.#record(database, batch, onPrepared),
-      )
+      committed = await this.#commitHome(batch, onPrepared, route, ticket)
     } catch (error) {
       if (error instanceof BelowFenceError) {
         const [overtaken, rest] = partition(batch, ({ epoch }) => epoch !== null && epoch < error.fence)
@@ -222,11 +236,8 @@ export class RegionCommitter {
         if (rest.length > 0) await this.#commit(rest, onPrepared)
         return
       }
-      if (batch.length === 1 || this.#concernsAll(error)) {
-        const answer = this.#answerFor(error)
-        for (const waiting of batch) waiting.fail(answer)
-        return
-      }
+      if (route !== undefined && isForQueue(error)) return this.#queueInstead(route, batch, error)
+      if (batch.length === 1 || this.#concernsAll(error)) return this.#failAll(batch, error)
       // Something the database refuses is in one of the requests: it must not take the others with it.
       const middle = batch.length >> 1
       await this.#commit(batch.slice(0, middle), onPrepared)
@@ -242,8 +253,51 @@ export class RegionCommitter {
       })
   }
 
-  async #record(database: Database, batch: readonly Waiting[], onPrepared: () => void): Promise<CommittedBatch> {
-    const deadline = batch.map((waiting) => waiting.deadline).reduce(earlier)
+  #failAll(batch: readonly Waiting[], error: unknown): void {
+    const answer = this.#answerFor(error)
+    for (const waiting of batch) waiting.fail(answer)
+  }
+
+  /** What could not be committed at home is queued, under the same ids: should it have been, the queue changes nothing. */
+  async #queueInstead(route: RecordingRoute, batch: readonly Waiting[], cause: unknown): Promise<void> {
+    const requests = batch.map(({ drafts }) => drafts)
+    try {
+      const outcomes = await route.queue(this.#region, requests, deadlineOf(batch), cause)
+      if (outcomes === null) await this.#commit(batch, () => undefined)
+      else for (const [index, waiting] of batch.entries()) waiting.settle(outcomes[index]!)
+    } catch (error) {
+      const mayBeRecorded = cause instanceof OutcomeUnknownError || cause instanceof RegionDownError
+      this.#failAll(
+        batch,
+        mayBeRecorded && error instanceof DomainError ? new OutcomeUnknownError({ cause: error }) : error,
+      )
+    }
+  }
+
+  async #commitHome(
+    batch: readonly Waiting[],
+    onPrepared: () => void,
+    route: RecordingRoute | undefined,
+    ticket: HomeTicket | null,
+  ): Promise<CommittedBatch> {
+    const record = (leave: Leave): Promise<CommittedBatch> =>
+      this.#deps.registry.use(this.#region, ({ database }) => this.#record(database, batch, onPrepared, leave))
+    if (route === undefined || ticket === null) return record({})
+    const { signal, end } = route.watch(this.#region)
+    try {
+      return await orAborted(signal, record({ signal, homeLeftMs: () => route.leftMs(ticket) }))
+    } finally {
+      end()
+    }
+  }
+
+  async #record(
+    database: Database,
+    batch: readonly Waiting[],
+    onPrepared: () => void,
+    leave: Leave,
+  ): Promise<CommittedBatch> {
+    const deadline = deadlineOf(batch)
     const drafts = batch.map((waiting) => waiting.drafts)
     const { subjectKeys } = this.#deps
     const region = this.#region
@@ -252,13 +306,13 @@ export class RegionCommitter {
       const requests = await within(timeFor(deadline), this.#seal(database, drafts))
       const keyIds = () => requests.flatMap((sealed) => sealed.flatMap(keysOf))
       try {
-        return await new BatchTransaction(
-          database,
-          requests,
+        return await new BatchTransaction(database, requests, {
+          ...leave,
           deadline,
-          async (tx) => refuseBelowFence(tx, batch, await holdSubjectKeys(tx, { subjectKeys, region, epoch, keyIds })),
+          holdKeys: async (tx) =>
+            refuseBelowFence(tx, batch, await holdSubjectKeys(tx, { subjectKeys, region, epoch, keyIds })),
           onPrepared,
-        ).run()
+        }).run()
       } catch (error) {
         // The person was erased since: what is recorded of it now is sealed with a key of its own.
         if (!(error instanceof SubjectKeysDestroyedError) || attempt === SEALINGS_MAX) throw error
@@ -274,7 +328,7 @@ export class RegionCommitter {
   }
 
   #concernsAll(error: unknown): boolean {
-    return error instanceof DomainError || error instanceof OutcomeUnknownError || isOutage(error)
+    return error instanceof DomainError || isForQueue(error)
   }
 
   #answerFor(error: unknown): unknown {
@@ -283,7 +337,7 @@ export class RegionCommitter {
         `Region ${this.#region} was lost while it committed: the events may have been recorded. Repeating the request with the same idempotency keys is safe.`,
         error,
       )
-    if (isOutage(error))
+    if (isForQueue(error))
       return this.#unavailable(`Region ${this.#region} can't record now; nothing was recorded.`, error)
     return error
   }
@@ -316,6 +370,36 @@ async function refuseBelowFence(tx: Transaction, batch: readonly Waiting[], curr
 
 function partition<T>(all: readonly T[], isIn: (one: T) => boolean): [T[], T[]] {
   return [all.filter(isIn), all.filter((one) => !isIn(one))]
+}
+
+/** Under what a batch is committed at home. */
+type Leave = Pick<BatchOptions, 'signal' | 'homeLeftMs'>
+
+/** The region, or what is believed of it, is the trouble. */
+const isForQueue = (error: unknown): boolean =>
+  error instanceof OutcomeUnknownError ||
+  error instanceof NotHomeError ||
+  error instanceof RegionDownError ||
+  isOutage(error)
+
+const deadlineOf = (batch: readonly Waiting[]): Deadline => batch.map(({ deadline }) => deadline).reduce(earlier)
+
+/** What `work` comes to, or why it was aborted: it may be waiting for a COMMIT that nothing answers. */
+async function orAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  let onAbort = (): void => undefined
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason as Error)
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
+  work.catch(() => undefined)
+  try {
+    return await Promise.race([work, aborted])
+  } catch (error) {
+    if (signal.aborted) throw signal.reason
+    throw error
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
 }
 
 /** The ids of the keys that sealed a draft. */

@@ -109,10 +109,11 @@ export async function readEventPage(
   return rows.slice(0, request.limit).map((row) => new StoredEvent(row, region))
 }
 
-/** One event of the companies the transaction sees, or null. */
+/** One event of the companies the transaction sees, by any id that was answered for it, or null. */
 export async function findEvent(tx: DirectTransaction, region: Region, id: string): Promise<AuditEvent | null> {
   const [row] = await tx.lastTexts(
-    `select ${columns}, ${blobColumns} from event where id = $1::uuid`,
+    `select ${columns}, ${blobColumns} from event
+     where id = any (array[$1::uuid, (select a.event_id from event_alias a where a.id = $1::uuid)])`,
     [id],
     'event_by_id',
   )

@@ -40,10 +40,11 @@ export async function getEvent(deps: EventReads, viewer: Viewer, id: string, fie
 }
 
 /**
- * The event of a receipt, read back; null where its region has stopped answering since. What was recorded is recorded:
- * failing to show it must not look like failing to record it.
+ * The event of a receipt, read back; null where it waits in the queue, or its region has stopped answering since. What was
+ * recorded is recorded: failing to show it must not look like failing to record it.
  */
 export async function getRecordedEvent(deps: EventReads, viewer: Viewer, receipt: Receipt): Promise<AuditEvent | null> {
+  if (receipt.status === 'QUEUED') return null
   try {
     return await getEvent(deps, viewer, encodeRegionalId('event', receipt.region, receipt.eventId))
   } catch (error) {

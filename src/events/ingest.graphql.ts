@@ -107,11 +107,14 @@ export class IngestEventsInputType {
   events!: IngestEventInputType[]
 }
 
-export const IngestStatusEnum = { RECORDED: 'RECORDED' } as const
+export const IngestStatusEnum = { RECORDED: 'RECORDED', QUEUED: 'QUEUED' } as const
 registerEnumType(IngestStatusEnum, {
   name: 'IngestStatus',
   description: 'What became of an event.',
-  valuesConfig: { RECORDED: { description: 'Committed in its region.' } },
+  valuesConfig: {
+    RECORDED: { description: 'Committed in its region.' },
+    QUEUED: { description: 'Durably kept, and recorded in its region when that recovers.' },
+  },
 })
 
 // Simple resolvers: the fields are read as they are, a thousand times for one request.
@@ -125,7 +128,7 @@ export class IngestReceiptType {
   }
 
   @Field(() => IngestStatusEnum, { description: 'What became of it.' })
-  get status(): 'RECORDED' {
+  get status(): Receipt['status'] {
     return this.receipt.status
   }
 
@@ -134,13 +137,16 @@ export class IngestReceiptType {
     return this.receipt.replayed
   }
 
-  @Field(() => SafeIntScalar, { nullable: true, description: "Its position in its workspace's chain." })
-  get sequence(): number {
+  @Field(() => SafeIntScalar, {
+    nullable: true,
+    description: "Its position in its workspace's chain; null while it is queued.",
+  })
+  get sequence(): number | null {
     return this.receipt.sequence
   }
 
-  @Field(() => Sha256Scalar, { nullable: true, description: 'Its link in the chain.' })
-  get hash(): Buffer {
+  @Field(() => Sha256Scalar, { nullable: true, description: 'Its link in the chain; null while it is queued.' })
+  get hash(): Buffer | null {
     return this.receipt.hash
   }
 }
@@ -157,7 +163,10 @@ export class IngestEventPayloadType {
     return new IngestReceiptType(this.recorded)
   }
 
-  @Field(() => AuditEventType, { nullable: true, description: 'The event as it was recorded.' })
+  @Field(() => AuditEventType, {
+    nullable: true,
+    description: 'The event as it was recorded; null while the region is down and the event waits in the queue.',
+  })
   async event(): Promise<AuditEventType | null> {
     const event = await this.load()
     return event === null ? null : new AuditEventType(event)

@@ -59,4 +59,4 @@ export async function openItem(deps: ErasureDeps, request: SealedGdprRequest): P
 export const isOutage = (error: unknown): boolean =>
   error instanceof DeadlineExceeded ||
   (error instanceof DomainError && error.code === 'REGION_UNAVAILABLE') ||
-  (error instanceof DatabaseError && error.unavailable)
+  (error instanceof DatabaseError && error.refusesWrites)

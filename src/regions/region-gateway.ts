@@ -9,7 +9,14 @@ import type { RegionTrouble } from './region-state.js'
 import type { RegionRegistry } from './region-registry.js'
 
 /** What went wrong with a region, in the words clients see. */
-export type RegionFailure = 'timeout' | 'unreachable' | 'starting' | 'overloaded' | 'not_configured' | 'error'
+export type RegionFailure =
+  | 'timeout'
+  | 'unreachable'
+  | 'starting'
+  | 'overloaded'
+  | 'not_configured'
+  | 'failed_over'
+  | 'error'
 
 export type RegionAnswer<T> = {
   readonly region: Region
@@ -80,9 +87,12 @@ export class RegionGateway {
   readonly #lastFailure = new WeakMap<CircuitBreaker, RegionFailure>()
   readonly #probers = new Map<CircuitBreaker, Promise<void>>()
   readonly #stop = new AbortController()
+  readonly #isFailedOver: (region: Region) => boolean
 
-  constructor(registry: RegionRegistry) {
+  /** `isFailedOver`: says of which regions the primary is not to be asked, whatever it would answer. */
+  constructor(registry: RegionRegistry, isFailedOver: (region: Region) => boolean = () => false) {
     this.#registry = registry
+    this.#isFailedOver = isFailedOver
   }
 
   /**
@@ -132,6 +142,7 @@ export class RegionGateway {
         )
       const primaryMs = deadline.remainingMs() * (database.hasReadOnly ? primaryShare : 1)
       try {
+        if (this.#isFailedOver(region)) throw new NotAsked('failed_over')
         const value = await attempt('primary', primaryMs)
         return { region, status: 'OK', servedBy: region, latencyMs: latencyMs(), reason: null, value }
       } catch (error) {

@@ -26,6 +26,13 @@ export interface KeyVault {
   bucketKey(region: Region, bucket: number, generation?: number): Promise<KeyObject>
   /** Destroys every key of a bucket that is older than this generation, which exists. Answers how many there were. */
   destroyOlder(region: Region, bucket: number, generation: number): Promise<number>
+  /**
+   * The key of this id (a UUID) that wraps keys of what waits for the region elsewhere, made on first use where `make` says
+   * so. Throws {@link PendingKeyDestroyedError} where there is none.
+   */
+  pendingKey(region: Region, id: string, make: boolean): Promise<KeyObject>
+  /** Destroys such a key; one that is gone is no error. */
+  destroyPendingKey(region: Region, id: string): Promise<void>
   /** Drops a region's unwrapped bucket keys from memory: they may have been replaced. */
   forget(region: Region): void
 }
@@ -35,9 +42,15 @@ export class BucketKeyReplacedError extends Error {
   override readonly name = 'BucketKeyReplacedError'
 }
 
+/** What was wrapped by this key can't be read any more. */
+export class PendingKeyDestroyedError extends Error {
+  override readonly name = 'PendingKeyDestroyedError'
+}
+
 interface RegionKeys {
   readonly wrap: KeyObject
   readonly pick: KeyObject
+  readonly pending: KeyObject
 }
 
 /**
@@ -64,6 +77,7 @@ export class DirectoryKeyVault implements KeyVault {
         {
           wrap: derivedKey(key, `hyrelog bucket wrap ${region}`),
           pick: derivedKey(key, `hyrelog bucket pick ${region}`),
+          pending: derivedKey(key, `hyrelog pending wrap ${region}`),
         },
       ]),
     )
@@ -102,6 +116,34 @@ export class DirectoryKeyVault implements KeyVault {
     }
     if (older.length > 0) await syncDirectory(directory)
     return older.length
+  }
+
+  async pendingKey(region: Region, id: string, make: boolean): Promise<KeyObject> {
+    const cacheName = `${region}/pending/${id}`
+    const cached = this.#cache.get(cacheName)
+    if (cached !== undefined) return cached
+    const { pending } = this.#keysOf(region)
+    const directory = this.#directoryOf(region)
+    const path = join(directory, pendingFileName(id))
+    const name = `pending key ${id} of region ${region}`
+    let wrapped = await readIfThere(path)
+    if (wrapped === null) {
+      if (!make) throw new PendingKeyDestroyedError(`The ${name} is gone.`)
+      await createOnce(directory, path, sealSecret(pending, name, newSecretKey().export()))
+      wrapped = await readFile(path)
+    }
+    await syncDirectory(directory)
+    const key = secretKey(openSecret(pending, name, wrapped))
+    this.#cache.set(cacheName, key)
+    return key
+  }
+
+  async destroyPendingKey(region: Region, id: string): Promise<void> {
+    const directory = this.#directoryOf(region)
+    this.#cache.delete(`${region}/pending/${id}`)
+    await overwrite(join(directory, pendingFileName(id)))
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await syncDirectory(directory)
   }
 
   forget(region: Region): void {
@@ -146,6 +188,8 @@ export class DirectoryKeyVault implements KeyVault {
 const hexOf = (bucket: number): string => bucket.toString(16).padStart(2, '0')
 const fileName = (bucket: number, generation: number): string =>
   generation === 0 ? `bucket-${hexOf(bucket)}.key` : `bucket-${hexOf(bucket)}.${generation}.key`
+
+const pendingFileName = (id: string): string => `pending-${id}.key`
 
 /** The generations of a bucket's key that there are files of. */
 async function generationsIn(directory: string, bucket: number): Promise<number[]> {

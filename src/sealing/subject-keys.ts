@@ -158,6 +158,24 @@ export class SubjectKeys {
   }
 
   /**
+   * Takes in keys that were made while the region could not be asked, in the caller's transaction, which has called
+   * `hold_subject_keys()`. They are found by their tags where their subject is to be erased. To be repeated with its
+   * transaction through {@link throughTurns}.
+   */
+  async adopt(tx: Transaction, region: Region, adopted: readonly AdoptedKey[]): Promise<void> {
+    if (adopted.length === 0) return
+    const generations = await selectGenerations(tx)
+    const createdAt = this.#clock.now()
+    const drafts = adopted.map(({ key, companyId, blob, actorIdTag, actorEmailTag }) => {
+      const bucket = this.#vault.bucketOf(region, key.id)
+      // A tag of nobody's: a subject's own tag is that of the keys which new events of it are sealed with.
+      const wanted = { name: '', companyId, subjectTag: randomBytes(TAG_BYTES), actorIdTag, actorEmailTag, keys: {} }
+      return { wanted, blob, key, bucket, generation: generations.get(bucket) ?? 0, createdAt }
+    })
+    await insertKeys(tx, await this.#wrap(region, drafts))
+  }
+
+  /**
    * A state of the region's keys in which every key kept here was there. Take it before `ensure`, and compare it in the
    * transaction that stores what was sealed (`holdSubjectKeys`): another one then means that keys may be gone.
    */
@@ -258,6 +276,10 @@ export class SubjectKeys {
           createdAt: now,
         })
       }
+    return this.#wrap(region, drafts)
+  }
+
+  async #wrap(region: Region, drafts: readonly Omit<Draft, 'wrapped'>[]): Promise<Draft[]> {
     const bucketKeys = await this.#bucketKeys(region, drafts)
     return drafts.map((draft) => ({
       ...draft,
@@ -310,8 +332,17 @@ export const unwrapKey = (
 ): KeyObject =>
   secretKey(openSecret(bucketKey, wrapName(region, stored.company_id, stored.blob, stored.id), stored.wrapped))
 
+/** A key that was made elsewhere, for a subject that the region may have other keys of. */
+export interface AdoptedKey {
+  readonly key: SealingKey
+  readonly companyId: string
+  readonly blob: BlobName
+  readonly actorIdTag: Buffer | null
+  readonly actorEmailTag: Buffer | null
+}
+
 /** Tries again what met the turn of a bucket: what it read or made was wrapped by a key that is no more. */
-async function throughTurns<T>(work: () => Promise<T>): Promise<T> {
+export async function throughTurns<T>(work: () => Promise<T>): Promise<T> {
   for (let met = 0; ; met++) {
     try {
       return await work()
@@ -391,7 +422,7 @@ async function insertKeys(tx: Transaction, drafts: readonly Draft[]): Promise<Se
   const rows = await tx.query<{ id: string }>(
     `insert into subject_key (id, company_id, subject_tag, blob, actor_id_tag, actor_email_tag, bucket, generation, wrapped, created_at)
      select * from unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[], $5::bytea[], $6::bytea[], $7::smallint[], $8::integer[], $9::bytea[], $10::timestamptz[])
-     on conflict (company_id, subject_tag, blob) do nothing
+     on conflict do nothing
      returning id`,
     [
       drafts.map((draft) => draft.key.id),

@@ -41,6 +41,8 @@ export interface Metrics {
   text(): Promise<string>
   jobEnded(report: JobReport): void
   committed(region: Region, batch: CommitFigures): void
+  queued(region: Region, events: number): void
+  drained(region: Region, events: number): void
   answered(request: AnsweredRequest): void
 }
 
@@ -91,6 +93,18 @@ export function createMetrics(sources: MetricSources): Metrics {
     buckets: COMMIT_SECONDS,
     registers,
   })
+  const queued = new Counter({
+    name: 'hyrelog_events_queued_total',
+    help: 'Events that this process put into the pending queue, their region being down.',
+    labelNames: ['region'],
+    registers,
+  })
+  const drained = new Counter({
+    name: 'hyrelog_events_drained_total',
+    help: 'Events that this process brought home from the pending queue.',
+    labelNames: ['region'],
+    registers,
+  })
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
@@ -103,6 +117,8 @@ export function createMetrics(sources: MetricSources): Metrics {
       batchEvents.observe({ region }, batch.events)
       commitSeconds.observe({ region }, batch.ms / 1000)
     },
+    queued: (region, count) => queued.inc({ region }, count),
+    drained: (region, count) => drained.inc({ region }, count),
     answered({ method, route, status, ms }) {
       requestSeconds.observe({ method, route: route ?? '', status }, ms / 1000)
     },

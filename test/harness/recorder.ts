@@ -150,12 +150,12 @@ export class Recorder {
     return { company, workspace, viewer: await this.viewer(company, workspace) }
   }
 
-  one(viewer: Viewer, input: IngestInput): Promise<Receipt> {
-    return ingestEvent(this, viewer, input)
+  async one(viewer: Viewer, input: IngestInput): Promise<RecordedReceipt> {
+    return recorded(await ingestEvent(this, viewer, input))
   }
 
-  many(viewer: Viewer, inputs: readonly IngestInput[]): Promise<readonly Receipt[]> {
-    return ingestEvents(this, viewer, inputs)
+  async many(viewer: Viewer, inputs: readonly IngestInput[]): Promise<readonly RecordedReceipt[]> {
+    return (await ingestEvents(this, viewer, inputs)).map(recorded)
   }
 
   async close(): Promise<void> {
@@ -164,6 +164,14 @@ export class Recorder {
     await this.registry.close(2_000)
     await this.control.close(2_000)
   }
+}
+
+type RecordedReceipt = Extract<Receipt, { status: 'RECORDED' }>
+
+/** A recorder has no queue. */
+function recorded(receipt: Receipt): RecordedReceipt {
+  if (receipt.status === 'QUEUED') throw new Error('the event was queued')
+  return receipt
 }
 
 export interface Tenant {

@@ -1,7 +1,48 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 
-/** `refuse`: connections end and new ones are refused. `hang`: all stay, new ones too, and nothing moves. */
-export type ProxyMode = 'pass' | 'refuse' | 'hang'
+/**
+ * `refuse`: connections end and new ones are refused. `hang`: all stay, new ones too, and nothing moves. `slow`: every
+ * chunk is late. `lose-commits`: every second COMMIT gets through and its answer does not; the connection ends then, or,
+ * every other time, stays and says nothing more.
+ */
+export type ProxyMode = 'pass' | 'refuse' | 'hang' | 'slow' | 'lose-commits'
+
+// A simple query of nothing but "commit", as the service ends its transactions.
+const commitMessage = Buffer.from('Q\0\0\0\x0bcommit\0', 'latin1')
+/** Enough for the server to have carried a COMMIT out before its connection ends. */
+const lossMs = 30
+
+/** One direction of one connection: what is late stays in order, whatever the delay becomes meanwhile. */
+class Lane {
+  readonly #target: Socket
+  #late: { readonly chunk: Buffer; readonly dueMs: number }[] = []
+
+  constructor(target: Socket) {
+    this.#target = target
+  }
+
+  write(chunk: Buffer, delayMs: number): void {
+    if (delayMs === 0 && this.#late.length === 0) {
+      this.#target.write(chunk)
+      return
+    }
+    this.#late.push({ chunk, dueMs: performance.now() + delayMs })
+    if (this.#late.length === 1) this.#wait()
+  }
+
+  #wait(): void {
+    const next = this.#late[0]
+    if (next === undefined) return
+    setTimeout(
+      () => {
+        this.#late.shift()
+        if (!this.#target.destroyed) this.#target.write(next.chunk)
+        this.#wait()
+      },
+      Math.max(0, next.dueMs - performance.now()),
+    )
+  }
+}
 
 /**
  * A stretch of network between the service and a database, which can be cut or go silent while the database itself goes
@@ -12,8 +53,12 @@ export class TcpProxy {
   readonly #target: { readonly host: string; readonly port: number }
   readonly #clients = new Set<Socket>()
   readonly #upstreams = new Set<Socket>()
+  /** Connections that ended here, in the middle: the database is not to notice. */
+  readonly #severed = new Set<Socket>()
   #port = 0
   #mode: ProxyMode = 'refuse'
+  #delayMs = 0
+  #commits = 0
 
   private constructor(target: { readonly host: string; readonly port: number }) {
     this.#target = target
@@ -36,9 +81,11 @@ export class TcpProxy {
     return through.href
   }
 
-  async set(mode: ProxyMode): Promise<void> {
+  /** `delayMs` is how late a chunk is where the mode is `slow`. */
+  async set(mode: ProxyMode, delayMs = 100): Promise<void> {
     const before = this.#mode
     this.#mode = mode
+    this.#delayMs = mode === 'slow' ? delayMs : 0
     if (mode === 'refuse' && before !== 'refuse') {
       const closed = new Promise((resolve) => this.#server.close(resolve))
       this.cut()
@@ -53,7 +100,7 @@ export class TcpProxy {
 
   /** Ends what the service sees of every connection; the database's side stays open, and new ones are possible. */
   cut(): void {
-    for (const client of this.#clients) client.destroy()
+    for (const client of this.#clients) this.#sever(client)
   }
 
   async close(): Promise<void> {
@@ -61,18 +108,38 @@ export class TcpProxy {
     for (const upstream of this.#upstreams) upstream.destroy()
   }
 
+  #sever(client: Socket): void {
+    this.#severed.add(client)
+    client.destroy()
+  }
+
   #join(client: Socket): void {
     const upstream = connect(this.#target)
     this.#clients.add(client)
     this.#upstreams.add(upstream)
-    client.on('data', (chunk) => upstream.write(chunk))
-    upstream.on('data', (chunk) => client.write(chunk))
+    const up = new Lane(upstream)
+    const down = new Lane(client)
+    let isLost = false
+    client.on('data', (chunk: Buffer) => {
+      if (this.#mode === 'lose-commits' && chunk.includes(commitMessage) && ++this.#commits % 2 === 1) {
+        isLost = true
+        if (this.#commits % 4 === 1) setTimeout(() => this.#sever(client), lossMs)
+      }
+      up.write(chunk, this.#delayMs)
+    })
+    upstream.on('data', (chunk: Buffer) => {
+      if (!isLost) down.write(chunk, this.#delayMs)
+    })
     if (this.#mode === 'hang') for (const socket of [client, upstream]) socket.pause()
     // A failing side is what this is for; the other learns of it by its own means.
     client.on('error', () => undefined)
     upstream.on('error', () => undefined)
     client.on('end', () => upstream.end())
-    client.on('close', () => this.#clients.delete(client))
+    client.on('close', () => {
+      this.#clients.delete(client)
+      // A process that was killed has its connections ended by its operating system, and the database hears of it.
+      if (!this.#severed.delete(client) && this.#mode !== 'hang') upstream.end()
+    })
     upstream.on('close', () => {
       this.#upstreams.delete(upstream)
       client.destroy()

@@ -121,6 +121,8 @@ export type IngestEventsInput = {
 
 /** What became of an event. */
 export type IngestStatus =
+  /** Durably kept, and recorded in its region when that recovers. */
+  | 'QUEUED'
   /** Committed in its region. */
   | 'RECORDED';
 

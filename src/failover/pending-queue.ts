@@ -1,0 +1,201 @@
+import type { KeyObject } from 'node:crypto'
+import { DatabaseError } from '../db/database-error.js'
+import type { Database } from '../db/database.js'
+import { conflictOf, type Outcome } from '../events/commit-batch.js'
+import { decideRepeats, type Step } from '../events/decide-repeats.js'
+import { type EventDraft, type SealedDraft, sealDraft } from '../events/event-draft.js'
+import type { Receipt } from '../events/receipt.js'
+import type { Clock } from '../kernel/clock.js'
+import type { Deadline } from '../kernel/deadline.js'
+import { DomainError } from '../kernel/domain-error.js'
+import type { Region } from '../kernel/region.js'
+import type { RegionMode } from '../regions/region-mode.js'
+import { holdMode } from '../regions/region-mode.store.js'
+import type { RegionModes } from '../regions/region-modes.js'
+import type { KeyVault } from '../sealing/key-vault.js'
+import { newSealingKey, type PendingWrite, wrapPending } from './pending-write.js'
+import { countPending, findQueuedKeys, insertPending } from './pending-write.store.js'
+
+const TRANSACTION_TIMEOUT_MS = 3_000
+/** An answer travels too. */
+const RESERVE_MS = 100
+/** Another process queues the same idempotency key, or the connection was lost. */
+const ATTEMPTS_MAX = 4
+const COUNT_EVERY_MS = 5_000
+const RETRY_AFTER_MS = 30_000
+
+/** How many events may wait: for a region, and of one company for a region. */
+export interface QueueLimits {
+  readonly regionEventsMax: number
+  readonly companyEventsMax: number
+}
+export const QUEUE_LIMITS: QueueLimits = { regionEventsMax: 2_000_000, companyEventsMax: 500_000 }
+
+export interface PendingQueueDeps {
+  readonly control: Database
+  readonly modes: RegionModes
+  readonly vault: KeyVault
+  readonly clock: Clock
+  readonly limits?: QueueLimits
+  readonly onQueued?: (region: Region, events: number) => void
+}
+
+interface Count {
+  readonly countedMs: number
+  events: number
+}
+
+/**
+ * Takes events whose region can't, into the control database. A queued event is sealed with fresh keys, which are kept
+ * beside it under the region's pending key; the body is the one it will have for ever.
+ */
+export class PendingQueue {
+  readonly #deps: PendingQueueDeps
+  readonly #limits: QueueLimits
+  readonly #counts = new Map<string, Count>()
+
+  constructor(deps: PendingQueueDeps) {
+    this.#deps = deps
+    this.#limits = deps.limits ?? QUEUE_LIMITS
+  }
+
+  /**
+   * Queues requests of a region, in one transaction; null where the region's mode is not the one given any more, and
+   * nothing was kept. Throws `RATE_LIMITED`, and DatabaseError where the control database does not answer:
+   * `commitUnknown` where it may have kept them.
+   */
+  async insert(
+    mode: RegionMode,
+    requests: readonly (readonly EventDraft[])[],
+    deadline: Deadline,
+  ): Promise<readonly Outcome[] | null> {
+    const { region, pendingKey } = mode
+    if (pendingKey === null) return null
+    await this.#admit(region, requests.flat())
+    const key = await this.#deps.vault.pendingKey(region, pendingKey, true)
+    const sealed = sealAll(requests, { id: pendingKey, key }, this.#deps.clock.now().getTime())
+    let isUnknown = false
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#insertOnce(mode, sealed, deadline)
+      } catch (error) {
+        if (!(error instanceof DatabaseError)) throw error
+        isUnknown ||= error.commitUnknown
+        const isWorthRepeating =
+          error.kind === 'unique_violation' || error.kind === 'unreachable' || error.commitUnknown
+        if (attempt < ATTEMPTS_MAX && isWorthRepeating && deadline.remainingMs() > RESERVE_MS) continue
+        throw isUnknown && !error.commitUnknown ? error.afterCommit() : error
+      }
+    }
+  }
+
+  async #insertOnce(
+    mode: RegionMode,
+    requests: readonly (readonly PendingWrite[])[],
+    deadline: Deadline,
+  ): Promise<readonly Outcome[] | null> {
+    const { control, modes, onQueued } = this.#deps
+    const { region } = mode
+    const drafts = requests.map((writes) => writes.map(({ draft }) => draft))
+    const timeoutMs = Math.min(TRANSACTION_TIMEOUT_MS, Math.max(1, deadline.remainingMs() - RESERVE_MS))
+    const writesOf = new Map(requests.flat().map((write) => [write.draft, write]))
+    const queued = await control.transaction({ timeoutMs }, async (tx) => {
+      const [now, known] = await Promise.all([holdMode(tx, region), findQueuedKeys(tx, drafts.flat())])
+      if (now.mode !== 'QUEUEING' || now.pendingKey !== mode.pendingKey) return { now }
+      const decisions = decideRepeats(drafts, known)
+      const fresh = decisions.flatMap((decision) =>
+        'steps' in decision ? decision.steps.filter(({ repeats }) => repeats === null) : [],
+      )
+      if (fresh.length > 0)
+        await insertPending(
+          tx,
+          fresh.map(({ draft }) => writesOf.get(draft)!),
+        )
+      return { decisions, fresh: fresh.length }
+    })
+    if ('now' in queued) {
+      modes.learn(queued.now)
+      return null
+    }
+    onQueued?.(region, queued.fresh)
+    return queued.decisions.map((decision) =>
+      'steps' in decision ? { receipts: decision.steps.map(receiptOf) } : { refusal: conflictOf(decision.conflict) },
+    )
+  }
+
+  /** RATE_LIMITED where too much waits. Counted now and then: a queue that is full is so for long. */
+  async #admit(region: Region, drafts: readonly EventDraft[]): Promise<void> {
+    const { regionEventsMax, companyEventsMax } = this.#limits
+    await this.#count(region, null, drafts.length, regionEventsMax)
+    for (const [companyId, own] of Map.groupBy(drafts, (draft) => draft.companyId))
+      await this.#count(region, companyId, own.length, companyEventsMax)
+  }
+
+  async #count(region: Region, companyId: string | null, events: number, limit: number): Promise<void> {
+    const name = `${region}/${companyId}`
+    let count = this.#counts.get(name)
+    if (count === undefined || performance.now() - count.countedMs > COUNT_EVERY_MS) {
+      count = {
+        countedMs: performance.now(),
+        events: await countPending(this.#deps.control, region, companyId, limit + 1),
+      }
+      this.#counts.set(name, count)
+    }
+    if (count.events + events > limit)
+      throw new DomainError(
+        'RATE_LIMITED',
+        `Region ${region} is down and has as many events waiting as are kept for it.`,
+        {
+          details: { retryAfterMs: RETRY_AFTER_MS },
+        },
+      )
+    count.events += events
+  }
+}
+
+/** A key that was queued before with the same id is this very request's: its first try was committed unheard. */
+function receiptOf({ draft, repeats }: Step): Receipt {
+  const first = repeats === null ? draft.id : 'known' in repeats ? repeats.known.eventId : repeats.draft.id
+  const { region } = draft
+  return { eventId: first, region, status: 'QUEUED', replayed: first !== draft.id, sequence: null, hash: null }
+}
+
+/**
+ * Seals with keys that are used for this one batch, one pair per subject: whoever is erased later has no key left in
+ * anybody's memory with which something could still be sealed.
+ */
+function sealAll(
+  requests: readonly (readonly EventDraft[])[],
+  pending: { readonly id: string; readonly key: KeyObject },
+  nowMs: number,
+): PendingWrite[][] {
+  const pairs = new Map<string, ReturnType<typeof makePair>>()
+  const makePair = (draft: EventDraft) => {
+    const identity = newSealingKey(nowMs)
+    const content = newSealingKey(nowMs)
+    return {
+      keys: { identity, content },
+      identityKey: wrapPending(pending.key, draft, 'identity', identity),
+      contentKey: wrapPending(pending.key, draft, 'content', content),
+    }
+  }
+  const pairOf = (draft: EventDraft) => {
+    const { companyId, workspaceId, actorId, actorEmail } = draft.subject
+    const name = JSON.stringify([companyId, actorId, actorEmail, actorId ?? actorEmail ?? workspaceId])
+    let pair = pairs.get(name)
+    if (pair === undefined) pairs.set(name, (pair = makePair(draft)))
+    return pair
+  }
+  return requests.map((drafts) =>
+    drafts.map((draft) => {
+      const { keys, identityKey, contentKey } = pairOf(draft)
+      const sealed: SealedDraft = sealDraft(draft, keys)
+      return {
+        draft: sealed,
+        pendingKey: pending.id,
+        identityKey: sealed.identityBlob === null ? null : identityKey,
+        contentKey: sealed.contentBlob === null ? null : contentKey,
+      }
+    }),
+  )
+}
