@@ -5,6 +5,7 @@ import { ApiKeyUsage } from './auth/api-key-usage.js'
 import { authenticate } from './auth/authenticate.js'
 import { authenticateSession } from './auth/session.js'
 import { visibleCompanies } from './auth/permissions.js'
+import { SharedCache } from './cache/shared-cache.js'
 import { Checkpointer } from './checkpoints/checkpointer.js'
 import { publishedKeys } from './checkpoints/published-keys.js'
 import { SigningKeys } from './checkpoints/signing-keys.js'
@@ -16,6 +17,7 @@ import { ControlFacts, FACTS_CHANNEL } from './directory/control-facts.js'
 import { createDirectoryLoaders } from './directory/directory-loaders.js'
 import { controlEntities } from './directory/entities.js'
 import { Committers } from './events/committers.js'
+import { FirstPages } from './events/first-pages.js'
 import { Indexer } from './events/indexer.js'
 import { ExportRunner } from './exports/export-runner.js'
 import { openDownload } from './exports/open-download.js'
@@ -74,6 +76,7 @@ export interface App {
   readonly facts: ControlFacts
   readonly secrets: ControlSecrets
   readonly subjectKeys: SubjectKeys
+  readonly firstPages: FirstPages
   readonly committers: Committers
   readonly indexer: Indexer
   readonly checkpointer: Checkpointer
@@ -122,7 +125,15 @@ async function openStores(options: AppOptions, clock: Clock, log: Logger) {
   })
   const vault = new DirectoryKeyVault({ directory: config.keyVaultDir, masterKeys: config.regionMasterKeys, clock })
   const subjectKeys = new SubjectKeys({ vault, clock })
-  return { control, secrets, registry, facts, gateway, health, usage, vault, subjectKeys }
+  const { redisUrl: url, apiKeyPepper: secret } = config
+  const sharedCache = url === undefined ? undefined : SharedCache.open({ url, secret, log })
+  const firstPages = new FirstPages({
+    gateway,
+    clock,
+    secret: derivedKey(secret, 'hyrelog first pages'),
+    shared: sharedCache,
+  })
+  return { control, secrets, registry, facts, gateway, health, usage, vault, subjectKeys, sharedCache, firstPages }
 }
 
 type Stores = Awaited<ReturnType<typeof openStores>>
@@ -183,6 +194,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     if (!isRegion(region)) return
     vault.forget(region)
     subjectKeys.forget(region)
+    stores.firstPages.forget(region)
     exports.clean()
   }
   const factsListener = new NotificationListener(controlUrl, [FACTS_CHANNEL, REGION_STATE_CHANNEL, ERASURE_CHANNEL], {
@@ -266,12 +278,14 @@ const exportLinkKey = ({ apiKeyPepper }: AppConfig) => derivedKey(apiKeyPepper, 
 
 /** The schema over the services. */
 function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Logger): GraphQLSchema {
-  const { control, secrets, registry, facts, subjectKeys, committers, gateway, health, scheduler } = services
+  const { control, secrets, registry, facts, subjectKeys, committers, gateway, health, scheduler, firstPages } =
+    services
   return buildSchema({
     reads: {
       facts,
       control,
       gateway,
+      firstPages,
       clock,
       cursorKey: deriveCursorKey(config.apiKeyPepper),
       regionDeadlineMs: config.regionDeadlineMs,
@@ -330,7 +344,7 @@ async function stopServices(services: Services, log: Logger): Promise<void> {
     checkpointer.stop(),
     factsListener.stop(),
   ])
-  await Promise.all([services.gateway.stop(), services.health.stop()])
+  await Promise.all([services.gateway.stop(), services.health.stop(), services.sharedCache?.close()])
   await usage.stop().catch((err: unknown) => log.warn({ err }, 'the use of API keys could not be noted'))
   await Promise.all([registry.close(databaseCloseTimeoutMs), control.close(databaseCloseTimeoutMs)])
 }

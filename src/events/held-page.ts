@@ -1,0 +1,56 @@
+import type { TextRow } from '../db/text-row.js'
+import type { Region } from '../kernel/region.js'
+import { type EventPageRequest, StoredEvent, type VersionedRows } from './event-page.store.js'
+
+/** A page as its region's database sent it, sealed as it is there, and the state of the chains that it shows. */
+export interface HeldPage {
+  readonly region: Region
+  readonly version: string
+  readonly rows: readonly TextRow[]
+  readonly events: readonly StoredEvent[]
+  /** From then on one of its events is past its retention. */
+  readonly shownUntilMs: number
+  /** About how much memory it takes. */
+  readonly bytes: number
+  /** It is in Redis, or on the way. */
+  isShared: boolean
+}
+
+/** Beside the texts themselves: the objects around them, and the events once they are decoded. */
+const BYTES_PER_ROW = 1_500
+
+/** A page that has just been read. */
+export function heldPage(
+  { region, page }: { readonly region: Region; readonly page: EventPageRequest },
+  { version, rows }: VersionedRows,
+  now: Date,
+): HeldPage {
+  const events = rows.map((row) => new StoredEvent(row, region))
+  const cutoffs = new Map(page.workspaces.map(({ id, cutoff }) => [id, cutoff.getTime()]))
+  const leftMs = events.map((event) => event.receivedAt.getTime() - cutoffs.get(event.workspaceId)!)
+  return held(region, { version, rows, events, shownUntilMs: now.getTime() + Math.min(...leftMs) })
+}
+
+/** What {@link pageFromBytes} reads. */
+export const pageToBytes = ({ version, rows, shownUntilMs }: HeldPage): Buffer =>
+  Buffer.from(JSON.stringify({ version, rows, shownUntilMs: Number.isFinite(shownUntilMs) ? shownUntilMs : null }))
+
+/** The page of these bytes, which were ours: whoever keeps them makes sure of that. */
+export function pageFromBytes(region: Region, bytes: Buffer): HeldPage {
+  const { version, rows, shownUntilMs } = JSON.parse(bytes.toString('utf8')) as {
+    version: string
+    rows: TextRow[]
+    shownUntilMs: number | null
+  }
+  const events = rows.map((row) => new StoredEvent(row, region))
+  return { ...held(region, { version, rows, events, shownUntilMs: shownUntilMs ?? Infinity }), isShared: true }
+}
+
+function held(region: Region, page: Pick<HeldPage, 'version' | 'rows' | 'events' | 'shownUntilMs'>): HeldPage {
+  let bytes = BYTES_PER_ROW
+  for (const row of page.rows) {
+    bytes += BYTES_PER_ROW
+    for (const text of row) bytes += text?.length ?? 0
+  }
+  return { region, ...page, bytes, isShared: false }
+}
