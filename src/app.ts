@@ -5,6 +5,7 @@ import { ApiKeyUsage } from './auth/api-key-usage.js'
 import { authenticate } from './auth/authenticate.js'
 import { authenticateSession } from './auth/session.js'
 import { visibleCompanies } from './auth/permissions.js'
+import type { AllCacheFigures } from './cache/cache-figures.js'
 import { SharedCache } from './cache/shared-cache.js'
 import { Checkpointer } from './checkpoints/checkpointer.js'
 import { publishedKeys } from './checkpoints/published-keys.js'
@@ -76,7 +77,10 @@ export interface App {
   readonly facts: ControlFacts
   readonly secrets: ControlSecrets
   readonly subjectKeys: SubjectKeys
+  readonly gateway: RegionGateway
   readonly firstPages: FirstPages
+  /** What processes share in Redis; undefined: none is configured. */
+  readonly sharedCache: SharedCache | undefined
   readonly committers: Committers
   readonly indexer: Indexer
   readonly checkpointer: Checkpointer
@@ -137,6 +141,13 @@ async function openStores(options: AppOptions, clock: Clock, log: Logger) {
 }
 
 type Stores = Awaited<ReturnType<typeof openStores>>
+
+const cacheFigures = ({ firstPages, sharedCache }: Stores): AllCacheFigures => ({
+  kinds: { pages: firstPages.figures },
+  troubles: sharedCache?.troubles ?? { unavailable: 0, refused: 0, invalid: 0 },
+  isRedisUp: sharedCache?.isUp ?? null,
+  pagesHeld: firstPages.size,
+})
 
 /** What records events, and what follows the chains as they grow. */
 function makeRecording(
@@ -239,6 +250,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     indexPendingOf: (region) => indexer.pendingOf(region),
     checkpointAlarms: () => checkpointer.alarms.counts,
     verificationFailures: () => verification.alarms.counts,
+    cache: () => cacheFigures(stores),
   })
   const erasure = makeErasure(stores, recording, options, { clock, log })
   const scheduler = makeScheduler(options, { registry, control, verification, erasure, clock, log, metrics })
@@ -248,7 +260,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
 type Services = Awaited<ReturnType<typeof makeServices>>
 
 function makeErasure(
-  { control, registry, facts, secrets, subjectKeys, vault }: Stores,
+  { control, registry, facts, secrets, subjectKeys, vault, firstPages }: Stores,
   { indexer, checkpointer }: ReturnType<typeof makeRecording>,
   { config, controlOwnerUrl }: AppOptions,
   { clock, log }: { clock: Clock; log: Logger },
@@ -263,6 +275,7 @@ function makeErasure(
     clock,
     log,
     exportsDir: config.exportsDir,
+    dropPages: (region, companyId) => firstPages.drop(region, companyId),
     onCommitted: (region, chains) => {
       indexer.nudge(region)
       checkpointer.nudge(region, chains)

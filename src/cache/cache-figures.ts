@@ -17,4 +17,6 @@ export interface AllCacheFigures {
   readonly troubles: Readonly<Record<CacheTrouble, number>>
   /** Whether Redis answers; null: there is none. */
   readonly isRedisUp: boolean | null
+  /** First pages in this process's memory. */
+  readonly pagesHeld: number
 }

@@ -32,7 +32,7 @@ const CONNECT_TIMEOUT_MS = 2_000
 const SOCKET_TIMEOUT_MS = 3_000
 const RECONNECT_MS_MAX = 2_000
 /** How long a group lives, however often it is written to: nothing outlasts a drop that never came by more than this. */
-const GROUP_MS_MAX = 10 * 60_000
+export const GROUP_MS_MAX = 10 * 60_000
 const NAMES_PER_GROUP_MAX = 200
 const VALUE_BYTES_MAX = 1024 * 1024
 const GROUPS_KNOWN_MAX = 10_000
@@ -60,6 +60,7 @@ export class SharedCache {
   readonly #stop = new AbortController()
   readonly #writes = new Set<Promise<void>>()
   #isUp = false
+  #era = 0
   #saidDown = false
   #saidRefused = false
   #prober: Promise<void> | undefined
@@ -94,6 +95,11 @@ export class SharedCache {
 
   get isUp(): boolean {
     return this.#isUp
+  }
+
+  /** Counts how often Redis came to be in use: what was written in an earlier era may be gone. */
+  get era(): number {
+    return this.#era
   }
 
   /** The group's fence as this process knows it: to be taken before what is written is read from where it comes from. */
@@ -245,6 +251,7 @@ export class SharedCache {
   }
 
   #cameUp(): void {
+    if (!this.#isUp) this.#era++
     this.#isUp = true
     if (this.#saidDown) this.#log.info({}, 'Redis answers again')
     this.#saidDown = false

@@ -152,7 +152,7 @@ export function versionedPageStatement(
     sql: `with state as materialized (${heads}) select state.version, e.* from state left join lateral (${sql}) e on true
       order by ${orderOf(request)}`,
     values,
-    name: `v${name}`,
+    name: `${name}v`,
   }
 }
 

@@ -1,7 +1,7 @@
 import { createHmac, type KeyObject } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { CacheFigures, type CacheLevel } from '../cache/cache-figures.js'
-import type { SharedCache } from '../cache/shared-cache.js'
+import { GROUP_MS_MAX, type SharedCache } from '../cache/shared-cache.js'
 import { canonicalJson } from '../kernel/canonical-json.js'
 import type { Clock } from '../kernel/clock.js'
 import type { Deadline } from '../kernel/deadline.js'
@@ -38,6 +38,8 @@ interface Unsent {
 
 const MEMORY_BYTES_MAX = 32 * 1024 * 1024
 const PAGES_MAX = 10_000
+/** Redis forgets what it was given longer ago than twice this. */
+const RESHARE_MS = GROUP_MS_MAX / 2
 const HOUR_MS = 3_600_000
 
 /**
@@ -62,6 +64,11 @@ export class FirstPages {
 
   constructor(options: FirstPagesOptions) {
     this.#options = options
+  }
+
+  /** Pages in memory. */
+  get size(): number {
+    return this.#held.size
   }
 
   /** What {@link RegionGateway.read} would answer to this request. */
@@ -130,18 +137,22 @@ export class FirstPages {
     const held = this.#held.get(name) ?? null
     const isShown = (one: HeldPage) => clock.now().getTime() < one.shownUntilMs
     if (held !== null) return { held: isShown(held) ? held : null, level: 'memory' }
+    const sharing = { era: shared?.era ?? 0, atMs: performance.now() }
     const bytes = (await shared?.read(groupOf(region, companyId), name)) ?? null
-    const found = bytes === null ? null : pageFromBytes(region, bytes)
+    const found = bytes === null ? null : pageFromBytes(region, bytes, sharing)
     return { held: found !== null && isShown(found) ? found : null, level: 'redis' }
   }
 
   /** Hands a page on that was asked for again unchanged: one that changes with each question is not worth the way. */
   #share(name: string, group: string, held: HeldPage, fence: string): void {
     const { shared } = this.#options
-    if (held.isShared || shared === undefined || !shared.isUp) return
-    held.isShared = true
+    if (shared === undefined || !shared.isUp) return
+    const atMs = performance.now()
+    const { era } = shared
+    if (held.shared?.era === era && atMs - held.shared.atMs < RESHARE_MS) return
+    held.shared = { era, atMs }
     shared.write(group, name, pageToBytes(held), fence, () => {
-      held.isShared = false
+      held.shared = undefined
     })
   }
 

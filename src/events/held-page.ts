@@ -12,8 +12,15 @@ export interface HeldPage {
   readonly shownUntilMs: number
   /** About how much memory it takes. */
   readonly bytes: number
-  /** It is in Redis, or on the way. */
-  isShared: boolean
+  /** That it is in Redis, or on the way; undefined: it is not. */
+  shared: Sharing | undefined
+}
+
+/** When a page was handed on. */
+export interface Sharing {
+  /** See `SharedCache.era`. */
+  readonly era: number
+  readonly atMs: number
 }
 
 /** Beside the texts themselves: the objects around them, and the events once they are decoded. */
@@ -36,14 +43,14 @@ export const pageToBytes = ({ version, rows, shownUntilMs }: HeldPage): Buffer =
   Buffer.from(JSON.stringify({ version, rows, shownUntilMs: Number.isFinite(shownUntilMs) ? shownUntilMs : null }))
 
 /** The page of these bytes, which were ours: whoever keeps them makes sure of that. */
-export function pageFromBytes(region: Region, bytes: Buffer): HeldPage {
+export function pageFromBytes(region: Region, bytes: Buffer, shared: Sharing): HeldPage {
   const { version, rows, shownUntilMs } = JSON.parse(bytes.toString('utf8')) as {
     version: string
     rows: TextRow[]
     shownUntilMs: number | null
   }
   const events = rows.map((row) => new StoredEvent(row, region))
-  return { ...held(region, { version, rows, events, shownUntilMs: shownUntilMs ?? Infinity }), isShared: true }
+  return { ...held(region, { version, rows, events, shownUntilMs: shownUntilMs ?? Infinity }), shared }
 }
 
 function held(region: Region, page: Pick<HeldPage, 'version' | 'rows' | 'events' | 'shownUntilMs'>): HeldPage {
@@ -52,5 +59,5 @@ function held(region: Region, page: Pick<HeldPage, 'version' | 'rows' | 'events'
     bytes += BYTES_PER_ROW
     for (const text of row) bytes += text?.length ?? 0
   }
-  return { region, ...page, bytes, isShared: false }
+  return { region, ...page, bytes, shared: undefined }
 }
