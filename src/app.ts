@@ -116,7 +116,9 @@ async function openStores(options: AppOptions, clock: Clock, log: Logger) {
     log,
     ...(options.poolMax === undefined ? {} : { poolMax: options.poolMax }),
   })
-  const facts = new ControlFacts({ control, secrets, clock })
+  const { redisUrl: url, apiKeyPepper: secret } = config
+  const sharedCache = url === undefined ? undefined : SharedCache.open({ url, secret, log })
+  const facts = new ControlFacts({ control, secrets, clock, sharedCache })
   const gateway = new RegionGateway(registry)
   const health = new RegionHealth({
     control,
@@ -129,11 +131,8 @@ async function openStores(options: AppOptions, clock: Clock, log: Logger) {
   })
   const vault = new DirectoryKeyVault({ directory: config.keyVaultDir, masterKeys: config.regionMasterKeys, clock })
   const subjectKeys = new SubjectKeys({ vault, clock })
-  const { redisUrl: url, apiKeyPepper: secret } = config
-  const sharedCache = url === undefined ? undefined : SharedCache.open({ url, secret, log })
   const firstPages = new FirstPages({
     gateway,
-    clock,
     secret: derivedKey(secret, 'hyrelog first pages'),
     shared: sharedCache,
   })
@@ -142,8 +141,8 @@ async function openStores(options: AppOptions, clock: Clock, log: Logger) {
 
 type Stores = Awaited<ReturnType<typeof openStores>>
 
-const cacheFigures = ({ firstPages, sharedCache }: Stores): AllCacheFigures => ({
-  kinds: { pages: firstPages.figures },
+const cacheFigures = ({ facts, firstPages, sharedCache }: Stores): AllCacheFigures => ({
+  kinds: { facts: facts.figures, pages: firstPages.figures },
   troubles: sharedCache?.troubles ?? { unavailable: 0, refused: 0, invalid: 0 },
   isRedisUp: sharedCache?.isUp ?? null,
   pagesHeld: firstPages.size,
@@ -216,6 +215,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
       checkpointer.notified(payload)
       return undefined
     },
+    onLost: () => facts.lost(),
     onReset: () => {
       for (const region of regions) forgetKeys(region)
       facts.reset()

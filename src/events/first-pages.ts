@@ -3,7 +3,6 @@ import { LRUCache } from 'lru-cache'
 import { CacheFigures, type CacheLevel } from '../cache/cache-figures.js'
 import { GROUP_MS_MAX, type SharedCache } from '../cache/shared-cache.js'
 import { canonicalJson } from '../kernel/canonical-json.js'
-import type { Clock } from '../kernel/clock.js'
 import type { Deadline } from '../kernel/deadline.js'
 import type { Region } from '../kernel/region.js'
 import type { RegionAnswer, RegionGateway } from '../regions/region-gateway.js'
@@ -13,7 +12,6 @@ import { type HeldPage, heldPage, pageFromBytes, pageToBytes } from './held-page
 
 export interface FirstPagesOptions {
   readonly gateway: RegionGateway
-  readonly clock: Clock
   /** Names of pages are made with it: a filter may be about a person. */
   readonly secret: KeyObject
   /** The second level; undefined: none. */
@@ -25,6 +23,8 @@ export interface FirstPageRequest {
   readonly region: Region
   readonly companyId: string
   readonly deadline: Deadline
+  /** For when the cut-offs of the workspaces were made. */
+  readonly now: Date
   readonly page: EventPageRequest & { readonly position: null }
 }
 
@@ -77,9 +77,12 @@ export class FirstPages {
     // A region without workspaces of the company: nothing to look for, only whether it answers.
     if (page.workspaces.length === 0) return this.#options.gateway.read(region, [companyId], deadline, async () => [])
     const name = this.#nameOf(request)
-    const joined = await this.#unsent.get(name)?.answer
-    // Theirs was the earlier deadline.
-    if (joined !== undefined && joined.status !== 'UNAVAILABLE') return joined
+    const unsent = this.#unsent.get(name)
+    if (unsent !== undefined) {
+      const joined = await unsent.answer
+      // Theirs was the earlier deadline.
+      if (joined.status !== 'UNAVAILABLE') return joined
+    }
     const mark = Symbol(name)
     const onSent = (): void => {
       if (this.#unsent.get(name)?.mark === mark) this.#unsent.delete(name)
@@ -105,7 +108,7 @@ export class FirstPages {
   }
 
   async #ask(name: string, request: FirstPageRequest, onSent: () => void): Promise<PageAnswer> {
-    const { gateway, shared, clock } = this.#options
+    const { gateway, shared } = this.#options
     const { region, companyId, deadline, page } = request
     const group = groupOf(region, companyId)
     // Before anything is read: what is dropped from now on is not kept after all.
@@ -122,7 +125,7 @@ export class FirstPages {
         return held.events
       }
       this.figures.misses++
-      const fresh = heldPage(request, found!, clock.now())
+      const fresh = heldPage(request, found!)
       if (drops === this.#drops) this.#held.set(name, fresh)
       return fresh.events
     })
@@ -131,11 +134,13 @@ export class FirstPages {
   /** The page as it was when it was last read, if that can still be shown. */
   async #find(
     name: string,
-    { region, companyId }: FirstPageRequest,
+    { region, companyId, now }: FirstPageRequest,
   ): Promise<{ readonly held: HeldPage | null; readonly level: CacheLevel }> {
-    const { shared, clock } = this.#options
+    const { shared } = this.#options
     const held = this.#held.get(name) ?? null
-    const isShown = (one: HeldPage) => clock.now().getTime() < one.shownUntilMs
+    const nowMs = now.getTime()
+    // A clock that was set back would show what was out of sight when the page was read.
+    const isShown = (one: HeldPage) => one.readAtMs <= nowMs && nowMs < one.shownUntilMs
     if (held !== null) return { held: isShown(held) ? held : null, level: 'memory' }
     const sharing = { era: shared?.era ?? 0, atMs: performance.now() }
     const bytes = (await shared?.read(groupOf(region, companyId), name)) ?? null
@@ -162,7 +167,7 @@ export class FirstPages {
     const question = canonicalJson({
       region,
       companyId,
-      // To the hour: a page knows by itself when its events go out of sight, and a clock that was set back finds it no more.
+      // To the hour: that tells one retention from another, and the page itself knows from when to when it may be shown.
       workspaces: workspaces.map(({ id, cutoff }) => [id, Math.floor(cutoff.getTime() / HOUR_MS)]),
       filter: filterFingerprint(filter),
       direction,

@@ -8,6 +8,8 @@ export interface HeldPage {
   readonly version: string
   readonly rows: readonly TextRow[]
   readonly events: readonly StoredEvent[]
+  /** By the clock of who read it. */
+  readonly readAtMs: number
   /** From then on one of its events is past its retention. */
   readonly shownUntilMs: number
   /** About how much memory it takes. */
@@ -26,34 +28,44 @@ export interface Sharing {
 /** Beside the texts themselves: the objects around them, and the events once they are decoded. */
 const BYTES_PER_ROW = 1_500
 
+interface PageAsked {
+  readonly region: Region
+  /** For when the cut-offs of the workspaces were made. */
+  readonly now: Date
+  readonly page: EventPageRequest
+}
+
 /** A page that has just been read. */
-export function heldPage(
-  { region, page }: { readonly region: Region; readonly page: EventPageRequest },
-  { version, rows }: VersionedRows,
-  now: Date,
-): HeldPage {
+export function heldPage({ region, now, page }: PageAsked, { version, rows }: VersionedRows): HeldPage {
   const events = rows.map((row) => new StoredEvent(row, region))
   const cutoffs = new Map(page.workspaces.map(({ id, cutoff }) => [id, cutoff.getTime()]))
   const leftMs = events.map((event) => event.receivedAt.getTime() - cutoffs.get(event.workspaceId)!)
-  return held(region, { version, rows, events, shownUntilMs: now.getTime() + Math.min(...leftMs) })
+  const readAtMs = now.getTime()
+  return held(region, { version, rows, events, readAtMs, shownUntilMs: readAtMs + Math.min(...leftMs) })
 }
 
 /** What {@link pageFromBytes} reads. */
-export const pageToBytes = ({ version, rows, shownUntilMs }: HeldPage): Buffer =>
-  Buffer.from(JSON.stringify({ version, rows, shownUntilMs: Number.isFinite(shownUntilMs) ? shownUntilMs : null }))
+export const pageToBytes = ({ version, rows, readAtMs, shownUntilMs }: HeldPage): Buffer =>
+  Buffer.from(
+    JSON.stringify({ version, rows, readAtMs, shownUntilMs: Number.isFinite(shownUntilMs) ? shownUntilMs : null }),
+  )
 
 /** The page of these bytes, which were ours: whoever keeps them makes sure of that. */
 export function pageFromBytes(region: Region, bytes: Buffer, shared: Sharing): HeldPage {
-  const { version, rows, shownUntilMs } = JSON.parse(bytes.toString('utf8')) as {
+  const { version, rows, readAtMs, shownUntilMs } = JSON.parse(bytes.toString('utf8')) as {
     version: string
     rows: TextRow[]
+    readAtMs: number
     shownUntilMs: number | null
   }
   const events = rows.map((row) => new StoredEvent(row, region))
-  return { ...held(region, { version, rows, events, shownUntilMs: shownUntilMs ?? Infinity }), shared }
+  return { ...held(region, { version, rows, events, readAtMs, shownUntilMs: shownUntilMs ?? Infinity }), shared }
 }
 
-function held(region: Region, page: Pick<HeldPage, 'version' | 'rows' | 'events' | 'shownUntilMs'>): HeldPage {
+function held(
+  region: Region,
+  page: Pick<HeldPage, 'version' | 'rows' | 'events' | 'readAtMs' | 'shownUntilMs'>,
+): HeldPage {
   let bytes = BYTES_PER_ROW
   for (const row of page.rows) {
     bytes += BYTES_PER_ROW

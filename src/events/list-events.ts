@@ -118,6 +118,7 @@ export async function listEvents(
         region,
         companyId: reach.companyId,
         deadline,
+        now,
         page: { ...requestOf(region, limit), position: null },
       }),
   })

@@ -73,7 +73,7 @@ async function statementOf(
     )
     const { text, values, name } = sent.find((one) => one.name?.startsWith('events_'))!
     // A first page that has been read before is asked for by its version, the last value: here it is to be read.
-    return { text, values: name!.endsWith('v') ? values.with(-1, '') : values }
+    return { text, values: name!.endsWith('v') ? [...values.slice(0, -1), ''] : values }
   } finally {
     spy.mockRestore()
   }

@@ -17,6 +17,11 @@ export const hasRedis = ((): boolean => {
   }
 })()
 
+/** Ends the names of tests that need one. */
+export const needsRedis = hasRedis
+  ? ''
+  : ' (NOT TESTED: there is no redis-server on this machine; apt install redis-server)'
+
 /** A real Redis of a test's own, on a port of its own: to be stopped in its tracks, killed, filled, and looked into. */
 export class TestRedis {
   readonly #port: number
