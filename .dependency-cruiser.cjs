@@ -4,6 +4,7 @@ const layers = [
   ['ledger'],
   ['db'],
   ['sealing'],
+  ['cache'],
   ['directory'],
   ['regions'],
   ['admin-log'],

@@ -5,6 +5,8 @@ import { ApiKeyUsage } from './auth/api-key-usage.js'
 import { authenticate } from './auth/authenticate.js'
 import { authenticateSession } from './auth/session.js'
 import { visibleCompanies } from './auth/permissions.js'
+import type { AllCacheFigures } from './cache/cache-figures.js'
+import { SharedCache } from './cache/shared-cache.js'
 import { Checkpointer } from './checkpoints/checkpointer.js'
 import type { AdminChainDeps } from './checkpoints/get-admin-checkpoint.js'
 import { publishedKeys } from './checkpoints/published-keys.js'
@@ -17,6 +19,7 @@ import { ControlFacts, FACTS_CHANNEL } from './directory/control-facts.js'
 import { createDirectoryLoaders } from './directory/directory-loaders.js'
 import { controlEntities } from './directory/entities.js'
 import { Committers } from './events/committers.js'
+import { FirstPages } from './events/first-pages.js'
 import { Indexer } from './events/indexer.js'
 import { ExportRunner } from './exports/export-runner.js'
 import { openDownload } from './exports/open-download.js'
@@ -86,6 +89,10 @@ export interface App {
   readonly facts: ControlFacts
   readonly secrets: ControlSecrets
   readonly subjectKeys: SubjectKeys
+  readonly gateway: RegionGateway
+  readonly firstPages: FirstPages
+  /** What processes share in Redis; undefined: none is configured. */
+  readonly sharedCache: SharedCache | undefined
   readonly committers: Committers
   /** Where each region's writes go. */
   readonly modes: RegionModes
@@ -123,7 +130,9 @@ async function openStores(options: AppOptions, clock: Clock, log: Logger) {
     log,
     ...(options.poolMax === undefined ? {} : { poolMax: options.poolMax }),
   })
-  const facts = new ControlFacts({ control, secrets, clock })
+  const { redisUrl: url, apiKeyPepper: secret } = config
+  const sharedCache = url === undefined ? undefined : SharedCache.open({ url, secret, log })
+  const facts = new ControlFacts({ control, secrets, clock, sharedCache })
   const modes = new RegionModes({
     control,
     onFailure: (err) => log.warn({ err }, 'the lease on the regions could not be renewed; it is tried again'),
@@ -142,10 +151,35 @@ async function openStores(options: AppOptions, clock: Clock, log: Logger) {
   })
   const vault = new DirectoryKeyVault({ directory: config.keyVaultDir, masterKeys: config.regionMasterKeys, clock })
   const subjectKeys = new SubjectKeys({ vault, clock })
-  return { control, secrets, registry, facts, modes, gateway, health, usage, vault, subjectKeys }
+  const firstPages = new FirstPages({
+    gateway,
+    secret: derivedKey(secret, 'hyrelog first pages'),
+    shared: sharedCache,
+  })
+  return {
+    control,
+    secrets,
+    registry,
+    facts,
+    modes,
+    gateway,
+    health,
+    usage,
+    vault,
+    subjectKeys,
+    sharedCache,
+    firstPages,
+  }
 }
 
 type Stores = Awaited<ReturnType<typeof openStores>>
+
+const cacheFigures = ({ facts, firstPages, sharedCache }: Stores): AllCacheFigures => ({
+  kinds: { facts: facts.figures, pages: firstPages.figures },
+  troubles: sharedCache?.troubles ?? { unavailable: 0, refused: 0, invalid: 0 },
+  isRedisUp: sharedCache?.isUp ?? null,
+  pagesHeld: firstPages.size,
+})
 
 /** What records events, and what follows the chains as they grow. */
 function makeRecording(
@@ -208,6 +242,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     vault.forget(region)
     subjectKeys.forget(region)
     verification.subjectKeys.forget(region)
+    stores.firstPages.forget(region)
     exports.clean()
   }
   const channels = [FACTS_CHANNEL, REGION_STATE_CHANNEL, REGION_MODE_CHANNEL, ERASURE_CHANNEL]
@@ -220,6 +255,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
       checkpointer.notified(payload)
       return undefined
     },
+    onLost: () => facts.lost(),
     onReset: () => {
       for (const region of regions) forgetKeys(region)
       facts.reset()
@@ -246,6 +282,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     indexPendingOf: (region) => indexer.pendingOf(region),
     checkpointAlarms: () => checkpointer.alarms.counts,
     verificationFailures: () => verification.alarms.counts,
+    cache: () => cacheFigures(stores),
   })
   const erasure = makeErasure(stores, recording, options, { clock, log })
   const scheduler = makeScheduler(options, {
@@ -282,7 +319,7 @@ function makeVerification(
 }
 
 function makeErasure(
-  { control, registry, facts, secrets, subjectKeys, vault }: Stores,
+  { control, registry, facts, secrets, subjectKeys, vault, firstPages }: Stores,
   { indexer, checkpointer }: ReturnType<typeof makeRecording>,
   { config, controlOwnerUrl }: AppOptions,
   { clock, log }: { clock: Clock; log: Logger },
@@ -297,6 +334,7 @@ function makeErasure(
     clock,
     log,
     exportsDir: config.exportsDir,
+    dropPages: (region, companyId) => firstPages.drop(region, companyId),
     onCommitted: (region, chains) => {
       indexer.nudge(region)
       checkpointer.nudge(region, chains)
@@ -312,12 +350,14 @@ const exportLinkKey = ({ apiKeyPepper }: AppConfig) => derivedKey(apiKeyPepper, 
 
 /** The schema over the services. */
 function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Logger): GraphQLSchema {
-  const { control, secrets, registry, facts, subjectKeys, committers, gateway, health, scheduler } = services
+  const { control, secrets, registry, facts, subjectKeys, committers, gateway, health, scheduler, firstPages } =
+    services
   return buildSchema({
     reads: {
       facts,
       control,
       gateway,
+      firstPages,
       clock,
       cursorKey: deriveCursorKey(config.apiKeyPepper),
       regionDeadlineMs: config.regionDeadlineMs,
@@ -379,6 +419,7 @@ async function stopServices(services: Services, log: Logger): Promise<void> {
     factsListener.stop(),
   ])
   await Promise.all([services.gateway.stop(), services.health.stop(), services.modes.stop()])
+  await services.sharedCache?.close()
   await usage.stop().catch((err: unknown) => log.warn({ err }, 'the use of API keys could not be noted'))
   await Promise.all([registry.close(databaseCloseTimeoutMs), control.close(databaseCloseTimeoutMs)])
 }

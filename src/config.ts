@@ -45,6 +45,8 @@ export interface Config {
   readonly jobSchedules: Readonly<Record<string, string>>
   /** Opens the internal endpoints; without one they are closed. */
   readonly internalToken: string | undefined
+  /** A Redis that processes share; undefined: each remembers for itself. */
+  readonly redisUrl: string | undefined
   readonly controlMasterKey: KeyObject
   readonly regionMasterKeys: ReadonlyMap<Region, KeyObject>
   readonly apiKeyPepper: KeyObject
@@ -295,6 +297,7 @@ function assemble(values: Values, dataDir: string, databases: Config['databases'
     bodyLimitBytes: values.BODY_LIMIT_BYTES ?? bodyLimitBytesDefault,
     logName: values.LOG_NAME ?? logNameDefault,
     jobSchedules: values.JOB_SCHEDULES ?? {},
+    redisUrl: values.REDIS_URL,
     databases: Object.freeze(databases),
     ...secrets,
   })

@@ -19,6 +19,12 @@ function isAddressRange(text: string): boolean {
   return bits === undefined || ipaddr.isValidCIDR(text)
 }
 
+function isRedisUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, hostname, pathname } = new URL(text)
+  return /^rediss?:$/.test(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname)
+}
+
 const signingKeyBytes = 32
 /** As the signed notes of checkpoints want it (ledger format, section 4). */
 const logNamePattern = /^[a-z0-9]([a-z0-9.-]{0,98}[a-z0-9])?$/
@@ -97,6 +103,10 @@ export const generalSchema = {
       error: 'must be JSON such as {"health": "* * * * *"}: names of jobs, and patterns of cron in UTC.',
     })
     .transform((text) => parseJobSchedules(text)!)
+    .optional(),
+  REDIS_URL: z
+    .string()
+    .refine(isRedisUrl, { error: 'must be a URL like redis://user:password@host:6379/0, or rediss://… with TLS.' })
     .optional(),
   INTERNAL_TOKEN: z
     .string()

@@ -1,4 +1,6 @@
 import type { KeyObject } from 'node:crypto'
+import type { CacheFigures } from '../cache/cache-figures.js'
+import type { SharedCache } from '../cache/shared-cache.js'
 import type { Database } from '../db/database.js'
 import type { Clock } from '../kernel/clock.js'
 import { notFound } from '../kernel/domain-error.js'
@@ -13,11 +15,20 @@ import {
   findWorkspaceFacts,
   listWorkspaceFacts,
 } from './facts.store.js'
+import { SharedFacts } from './shared-facts.js'
 
 export type { ApiKeyFacts, CompanyFacts, ProjectFacts, WorkspaceFacts } from './facts.js'
 
 /** The channel on which the control database tells of changes; payload `{table, id, companyId}`. */
 export const FACTS_CHANNEL = 'hyrelog_facts'
+
+export interface ControlFactsOptions {
+  readonly control: Database
+  readonly secrets: ControlSecrets
+  readonly clock: Clock
+  /** Where processes tell each other what they have read; left out: each reads for itself. */
+  readonly sharedCache?: SharedCache | undefined
+}
 
 /**
  * What a request must know of the control database, in memory: at most 30 s old, dropped at once when a change is
@@ -28,6 +39,7 @@ export class ControlFacts {
   readonly #control: Database
   readonly #secrets: ControlSecrets
   readonly #cache: FactCache
+  readonly #shared: SharedFacts | undefined
   readonly #apiKeys = new FactTable<ApiKeyFacts>()
   readonly #companies = new FactTable<CompanyFacts>()
   readonly #tagKeys = new FactTable<KeyObject>()
@@ -35,10 +47,16 @@ export class ControlFacts {
   readonly #workspaceLists = new FactTable<readonly WorkspaceFacts[]>()
   readonly #projects = new FactTable<ProjectFacts>()
 
-  constructor(options: { readonly control: Database; readonly secrets: ControlSecrets; readonly clock: Clock }) {
-    this.#control = options.control
+  constructor(options: ControlFactsOptions) {
+    const { control, clock, sharedCache: shared } = options
+    this.#control = control
     this.#secrets = options.secrets
-    this.#cache = new FactCache(options.clock)
+    this.#cache = new FactCache(clock)
+    this.#shared = shared === undefined ? undefined : new SharedFacts({ shared, control, clock })
+  }
+
+  get figures(): CacheFigures {
+    return this.#cache.figures
   }
 
   /** The key of this HMAC, expired and revoked ones too, or null. */
@@ -55,36 +73,52 @@ export class ControlFacts {
 
   company(id: string): Promise<CompanyFacts | null> {
     return this.#cache.read(this.#companies, id, async (asOf) => {
+      const shared = await this.#shared?.find('company', id)
+      if (shared != null) return shared
       const found = await findCompanyFacts(this.#control, id)
       if (found === null) return null
       this.#keepCompany(found, asOf)
-      return { value: found.company, companyId: id }
+      const fact = { value: found.company, companyId: id }
+      this.#shared?.keep('company', id, { ...fact, atMs: asOf.atMs, seenTo: found.seenTo })
+      return fact
     })
   }
 
   workspace(id: string): Promise<WorkspaceFacts | null> {
     return this.#cache.read(this.#workspaces, id, async (asOf) => {
+      const shared = await this.#shared?.find('workspace', id)
+      if (shared != null) return shared
       const found = await findWorkspaceFacts(this.#control, id)
       if (found === null) return null
       this.#keepCompany(found.owner, asOf)
-      return { value: found.workspace, companyId: found.workspace.companyId }
+      const fact = { value: found.workspace, companyId: found.workspace.companyId }
+      this.#shared?.keep('workspace', id, { ...fact, atMs: asOf.atMs, seenTo: found.owner.seenTo })
+      return fact
     })
   }
 
   /** A company's workspaces, oldest first, archived ones too. */
   async workspacesOf(companyId: string): Promise<readonly WorkspaceFacts[]> {
     const list = await this.#cache.read(this.#workspaceLists, companyId, async (asOf) => {
-      const value = await listWorkspaceFacts(this.#control, companyId)
+      const shared = await this.#shared?.find('workspaces', companyId)
+      if (shared != null) return shared
+      const { workspaces: value, seenTo } = await listWorkspaceFacts(this.#control, companyId)
       for (const workspace of value) this.#keepWorkspace(workspace, asOf)
+      if (seenTo !== null) this.#shared?.keep('workspaces', companyId, { value, companyId, atMs: asOf.atMs, seenTo })
       return { value, companyId }
     })
     return list ?? []
   }
 
   project(id: string): Promise<ProjectFacts | null> {
-    return this.#cache.read(this.#projects, id, async () => {
-      const value = await findProjectFacts(this.#control, id)
-      return value && { value, companyId: value.companyId }
+    return this.#cache.read(this.#projects, id, async (asOf) => {
+      const shared = await this.#shared?.find('project', id)
+      if (shared != null) return shared
+      const found = await findProjectFacts(this.#control, id)
+      if (found === null) return null
+      const fact = { value: found.project, companyId: found.project.companyId }
+      this.#shared?.keep('project', id, { ...fact, atMs: asOf.atMs, seenTo: found.seenTo })
+      return fact
     })
   }
 
@@ -116,13 +150,22 @@ export class ControlFacts {
   /** What the listener on {@link FACTS_CHANNEL} heard. A payload that isn't understood drops everything. */
   notified(payload: string): void {
     const companyId = companyOf(payload)
-    if (companyId === undefined) this.#cache.reset()
-    else if (companyId !== null) this.#cache.changed(companyId)
+    if (companyId === undefined) this.reset()
+    else if (companyId !== null) {
+      this.#cache.changed(companyId)
+      this.#shared?.changed(companyId)
+    }
+  }
+
+  /** The listener is deaf from now on, until `reset`. */
+  lost(): void {
+    this.#shared?.lost()
   }
 
   /** The listener (re)connected: whatever happened meanwhile was missed. */
   reset(): void {
     this.#cache.reset()
+    this.#shared?.reset()
   }
 
   #keepCompany({ company, tagKeySealed }: CompanyWithTagKey, asOf: AsOf): void {

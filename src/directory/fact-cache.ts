@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../kernel/clock.js'
 import { DomainError } from '../kernel/domain-error.js'
+import { CacheFigures } from '../cache/cache-figures.js'
 import { DatabaseError } from '../db/database-error.js'
 import { DeadlineExceeded, within } from '../kernel/deadline.js'
 
@@ -32,6 +33,8 @@ interface Flight<V> {
 export interface Found<V> {
   readonly value: V
   readonly companyId: string
+  /** When it was read, where another process did; left out: just now. */
+  readonly atMs?: number
 }
 
 /** When a load began: facts it finds beside the one asked for are kept as of then. */
@@ -55,6 +58,7 @@ export class FactTable<V extends object> {
  * counts only if it was read after the last change of its company, and one read while the change happened does not.
  */
 export class FactCache {
+  readonly figures = new CacheFigures()
   readonly #clock: Clock
   #change = 0
   #resetAt = 0
@@ -91,7 +95,10 @@ export class FactCache {
   ): Promise<V | null> {
     const nowMs = this.#clock.now().getTime()
     const entry = this.#valid(table, name)
-    if (entry !== undefined && isYounger(entry, nowMs, FACT_AGE_MS_MAX)) return entry.value
+    if (entry !== undefined && isYounger(entry, nowMs, FACT_AGE_MS_MAX)) {
+      this.figures.hits.memory++
+      return entry.value
+    }
     const usable = entry !== undefined && isYounger(entry, nowMs, FACT_AGE_UNREACHABLE_MS_MAX) ? entry.value : null
     if (this.#askAgainAtMs === null) return this.#ask(table, name, load, usable)
     // The control database is down. One caller at a time finds out whether it still is; who has an answer doesn't wait.
@@ -118,7 +125,7 @@ export class FactCache {
     const entry = {
       value: found?.value ?? null,
       companyId: found?.companyId ?? null,
-      atMs: asOf.atMs,
+      atMs: found?.atMs ?? asOf.atMs,
       asOf: asOf.change,
     }
     if (found === null) {
@@ -159,7 +166,11 @@ export class FactCache {
     const asOf = { atMs: this.#clock.now().getTime(), change: this.#change }
     const result = load(asOf)
       .then((found) => {
-        this.#askAgainAtMs = null
+        // Only the control database itself says that it answers.
+        if (found?.atMs === undefined) {
+          this.#askAgainAtMs = null
+          this.figures.misses++
+        } else this.figures.hits.redis++
         this.keep(table, name, found, asOf)
         return found?.value ?? null
       })

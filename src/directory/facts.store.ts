@@ -9,9 +9,13 @@ const TIMEOUT_MS = 1_000
 export interface CompanyWithTagKey {
   readonly company: CompanyFacts
   readonly tagKeySealed: Buffer
+  readonly seenTo: SeenTo
 }
 
-interface CompanyColumns {
+/** Every transaction of the control database before this one was over when a fact was read. */
+type SeenTo = string
+
+interface CompanyColumns extends SeenColumn {
   readonly company_id: string
   readonly company_name: string
   readonly company_slug: string
@@ -20,6 +24,9 @@ interface CompanyColumns {
   readonly company_retention_days: number
   readonly company_created_at: Date
   readonly tag_key_sealed: Buffer
+}
+interface SeenColumn {
+  readonly seen_to: SeenTo
 }
 interface WorkspaceColumns {
   readonly workspace_id: string
@@ -30,7 +37,7 @@ interface WorkspaceColumns {
   readonly workspace_status: 'ACTIVE' | 'ARCHIVED'
   readonly workspace_created_at: Date
 }
-interface ProjectColumns {
+interface ProjectColumns extends SeenColumn {
   readonly id: string
   readonly company_id: string
   readonly workspace_id: string
@@ -53,7 +60,8 @@ interface ApiKeyColumns {
   readonly created_at: Date
 }
 
-const companyColumns = `c.id as company_id, c.name as company_name, c.slug as company_slug,
+const seenColumn = 'pg_snapshot_xmin(pg_current_snapshot())::text as seen_to'
+const companyColumns = `${seenColumn}, c.id as company_id, c.name as company_name, c.slug as company_slug,
   c.data_region as company_data_region, c.replicate_to as company_replicate_to,
   c.retention_days as company_retention_days, c.created_at as company_created_at, c.tag_key_sealed`
 const workspaceColumns = `w.id as workspace_id, w.name as workspace_name, w.slug as workspace_slug,
@@ -71,6 +79,7 @@ const companyFacts = (row: CompanyColumns): CompanyWithTagKey => ({
     createdAt: row.company_created_at,
   },
   tagKeySealed: row.tag_key_sealed,
+  seenTo: row.seen_to,
 })
 const workspaceFacts = (row: CompanyColumns & WorkspaceColumns): WorkspaceFacts => ({
   id: row.workspace_id,
@@ -156,24 +165,43 @@ export async function findWorkspaceFacts(
 }
 
 /** A company's workspaces in the order in which they were made. */
-export async function listWorkspaceFacts(control: Database, companyId: string): Promise<readonly WorkspaceFacts[]> {
+export async function listWorkspaceFacts(
+  control: Database,
+  companyId: string,
+): Promise<{ workspaces: readonly WorkspaceFacts[]; seenTo: SeenTo | null }> {
   const rows = await control.query<CompanyColumns & WorkspaceColumns>(
     `select ${companyColumns}, ${workspaceColumns} from workspace w join company c on c.id = w.company_id
      where w.company_id = $1 order by w.created_at, w.id`,
     [companyId],
     { name: 'fact_workspaces', timeoutMs: TIMEOUT_MS },
   )
-  return rows.map(workspaceFacts)
+  return { workspaces: rows.map(workspaceFacts), seenTo: rows[0]?.seen_to ?? null }
 }
 
-export async function findProjectFacts(control: Database, id: string): Promise<ProjectFacts | null> {
+export async function findProjectFacts(
+  control: Database,
+  id: string,
+): Promise<{ project: ProjectFacts; seenTo: SeenTo } | null> {
   const row = await first<ProjectColumns>(
     control,
     'fact_project',
-    'select id, company_id, workspace_id, name, slug, created_at from project where id = $1',
+    `select ${seenColumn}, id, company_id, workspace_id, name, slug, created_at from project where id = $1`,
     id,
   )
   if (row === null) return null
   const { company_id: companyId, workspace_id: workspaceId, created_at: createdAt } = row
-  return { id: row.id, companyId, workspaceId, name: row.name, slug: row.slug, createdAt }
+  return {
+    project: { id: row.id, companyId, workspaceId, name: row.name, slug: row.slug, createdAt },
+    seenTo: row.seen_to,
+  }
+}
+
+/** How far the control database has come: whatever is committed now is before this transaction. */
+export async function readControlPosition(control: Database): Promise<bigint> {
+  const [row] = await control.query<{ position: string }>(
+    'select pg_snapshot_xmax(pg_current_snapshot())::text as position',
+    [],
+    { name: 'control_position', timeoutMs: TIMEOUT_MS },
+  )
+  return BigInt(row!.position)
 }

@@ -35,6 +35,7 @@ export class StoredEvent {
   readonly #row: TextRow
   readonly #region: Region
   #occurredAt: Date | undefined
+  #event: AuditEvent | undefined
 
   constructor(row: TextRow, region: Region) {
     this.#row = row
@@ -49,21 +50,34 @@ export class StoredEvent {
     return (this.#occurredAt ??= instantFromText(this.#row[8]!))
   }
 
+  get workspaceId(): string {
+    return this.#row[2]!
+  }
+
+  get receivedAt(): Date {
+    return instantFromText(this.#row[9]!)
+  }
+
+  /** The event, which is the same object each time: a page may be shown more than once. */
   decode(): AuditEvent {
+    return (this.#event ??= this.#decoded())
+  }
+
+  #decoded(): AuditEvent {
     const row = this.#row
     const sequence = Number(row[4])
     return {
       id: this.id,
       region: this.#region,
       companyId: row[1]!,
-      workspaceId: row[2]!,
+      workspaceId: this.workspaceId,
       projectId: row[3] ?? null,
       sequence,
       action: row[5]!,
       category: row[6]!,
       targetType: row[7] ?? null,
       occurredAt: this.occurredAt,
-      receivedAt: instantFromText(row[9]!),
+      receivedAt: this.receivedAt,
       hash: bytesFromText(row[10]!),
       prevHash: sequence === 1 ? null : bytesFromText(row[11]!),
       erasedAt: orNull(row[12], instantFromText),
@@ -74,28 +88,89 @@ export class StoredEvent {
   }
 }
 
+/** What a page is read with. */
+export const pageColumns = (withBlobs: boolean): string => (withBlobs ? `${columns}, ${blobColumns}` : columns)
+
+interface Statement {
+  readonly sql: string
+  readonly values: unknown[]
+  readonly name: string
+}
+
+const orderOf = ({ direction }: EventPageRequest): string =>
+  direction === 'older' ? 'occurred_at desc, id desc' : 'occurred_at, id'
+
 /** The statement that answers a request: text, values, and a name that is the same for the same text. */
-export function eventPageStatement(request: EventPageRequest): { sql: string; values: unknown[]; name: string } {
+export function eventPageStatement(request: EventPageRequest): Statement {
+  return pageStatement(request)
+}
+
+/** With `known` the conditions end with one that concerns no event: where it does not hold, none is looked at. */
+function pageStatement(request: EventPageRequest, known?: { readonly version: string | null }): Statement {
   const { filter, workspaces, direction, position, limit, withBlobs } = request
   const step = limitSteps.find((size) => size >= limit)
   if (step === undefined) throw new RangeError(`a page of ${limit} is beyond the largest`)
   const { sources, conditions, values: filterValues, shape } = filterSql(filter, workspaces)
   const values = [...filterValues]
   let after = ''
+  if (known !== undefined)
+    after = ` and (select version from state) is distinct from $${values.push(known.version)}::text`
   if (position !== null) {
     const time = values.push(new Date(position.timeMs).toISOString())
     const id = values.push(position.uuid)
-    after = ` and (occurred_at, id) ${direction === 'older' ? '<' : '>'} ($${time}::timestamptz, $${id}::uuid)`
+    after += ` and (occurred_at, id) ${direction === 'older' ? '<' : '>'} ($${time}::timestamptz, $${id}::uuid)`
   }
-  const order = direction === 'older' ? 'occurred_at desc, id desc' : 'occurred_at, id'
-  const selected = withBlobs ? `${columns}, ${blobColumns}` : columns
-  const walk = `select ${selected} from event where ${conditions}${after} order by ${order} limit ${step}`
+  const order = orderOf(request)
+  const walk = `select ${pageColumns(withBlobs)} from event where ${conditions}${after} order by ${order} limit ${step}`
   const sql =
     sources === null
       ? walk
       : `select e.* from ${sources} cross join lateral (${walk}) e order by ${order} limit ${step}`
   const name = `events_${direction}_${step}_${shape}_${position === null ? '' : 'k'}${withBlobs ? 'b' : ''}`
   return { sql, values, name }
+}
+
+/** A page and the state of the chains that it shows. */
+export interface VersionedRows {
+  readonly version: string
+  readonly rows: readonly TextRow[]
+}
+
+// Whatever changes what a page shows moves a head in the same transaction: events are appended, and an erasure appends
+// the event that says so. A hash of the heads is thus the version of every page of these chains.
+const versionSql = `select coalesce(encode(sha256(string_agg(uuid_send(workspace_id) || int8send(sequence) || hash, ''::bytea
+    order by workspace_id)), 'hex'), 'none') as version from chain_head where workspace_id`
+
+/** {@link eventPageStatement} with the version in front of each row; one row without an event where it is `known`. */
+export function versionedPageStatement(
+  request: EventPageRequest & { readonly position: null },
+  known: string | null,
+): Statement {
+  const { sql, values, name } = pageStatement(request, { version: known })
+  const heads = `${versionSql} ${request.workspaces.length === 1 ? '= $1::uuid' : '= any ($1::uuid[])'}`
+  return {
+    sql: `with state as materialized (${heads}) select state.version, e.* from state left join lateral (${sql}) e on true
+      order by ${orderOf(request)}`,
+    values,
+    name: `${name}v`,
+  }
+}
+
+/**
+ * The first events of one region as {@link readEventPage} reads them, with their version; null where that is `known`. In
+ * one statement, so that both are of one moment.
+ */
+export async function readVersionedPage(
+  tx: DirectTransaction,
+  request: EventPageRequest & { readonly position: null },
+  known: string | null,
+): Promise<VersionedRows | null> {
+  const { sql, values, name } = versionedPageStatement(request, known)
+  const found = await tx.lastTexts(sql, values, name)
+  const version = found[0]![0]!
+  if (version === known) return null
+  const rows = found.filter((row) => row[1] !== null).slice(0, request.limit)
+  return { version, rows: rows.map((row) => row.slice(1)) }
 }
 
 /** Events of one region in the order of the direction asked for, at most `limit`. */

@@ -3,12 +3,15 @@ import type { Database } from '../db/database.js'
 import type { ControlFacts } from '../directory/control-facts.js'
 import type { Clock } from '../kernel/clock.js'
 import type { RegionGateway } from '../regions/region-gateway.js'
+import type { FirstPages } from './first-pages.js'
 
 /** What reading events takes. */
 export interface EventReads {
   readonly facts: ControlFacts
   readonly control: Database
   readonly gateway: RegionGateway
+  /** Where lists begin. */
+  readonly firstPages: FirstPages
   /** Signs cursors: see `deriveCursorKey`. */
   readonly cursorKey: KeyObject
   readonly clock: Clock

@@ -97,19 +97,30 @@ export async function listEvents(
   const deadline = deadlineAfter(deps.regionDeadlineMs)
   const direction = page.direction === 'forward' ? 'older' : 'newer'
   const total = input.withTotal ? countOrNull(deps, windowsOf(list.workspaces), list.filter) : Promise.resolve(null)
+  const companies = [reach.companyId]
+  const requestOf = (region: Region, limit: number) => {
+    const workspaces = windowsOf(windowsByRegion.get(region) ?? [])
+    return { workspaces, filter: list.filter, direction, limit, withBlobs: input.withBlobs } as const
+  }
   const merged = await readMergedPage(deps.gateway, {
     regions: list.regions,
-    companies: [reach.companyId],
+    companies,
     deadline,
     compare: direction === 'older' ? newestFirst : oldestFirst,
     position,
     size: page.size,
     read: async (tx, region, from, limit) => {
-      const workspaces = windowsOf(windowsByRegion.get(region) ?? [])
-      if (workspaces.length === 0) return []
-      const { withBlobs } = input
-      return readEventPage(tx, region, { ...list, workspaces, direction, position: from, limit, withBlobs })
+      const request = requestOf(region, limit)
+      return request.workspaces.length === 0 ? [] : readEventPage(tx, region, { ...request, position: from })
     },
+    readFirst: (region, limit) =>
+      deps.firstPages.read({
+        region,
+        companyId: reach.companyId,
+        deadline,
+        now,
+        page: { ...requestOf(region, limit), position: null },
+      }),
   })
   const { answers } = merged
   for (const answer of answers)

@@ -17,6 +17,8 @@ export interface MergedPageRequest {
   readonly size: number
   /** At most `limit` events of a region, in the order of `compare`. */
   read(tx: DirectTransaction, region: Region, position: KeysetPosition | null, limit: number): Promise<StoredEvent[]>
+  /** What the gateway says to `read` from the end of the list; somebody may know it already. */
+  readFirst(region: Region, limit: number): Promise<RegionAnswer<readonly StoredEvent[]>>
 }
 
 export interface MergedPage extends SourcePage<StoredEvent> {
@@ -35,9 +37,12 @@ const shareFactor = 1.6
 export async function readMergedPage(gateway: RegionGateway, request: MergedPageRequest): Promise<MergedPage> {
   const { regions, companies, deadline, compare, size } = request
   const first = regions.length < 2 ? size : Math.min(size, Math.ceil((size / regions.length) * shareFactor))
-  const answers = await gateway.readEach(regions, companies, deadline, async (tx, region) =>
-    pageOf(await request.read(tx, region, request.position, first + 1), first),
-  )
+  const answers =
+    request.position !== null
+      ? await gateway.readEach(regions, companies, deadline, async (tx, region) =>
+          pageOf(await request.read(tx, region, request.position, first + 1), first),
+        )
+      : await Promise.all(regions.map(async (region) => cut(await request.readFirst(region, first + 1), first)))
   for (;;) {
     const pages = answers.map((answer) => (answer.status === 'UNAVAILABLE' ? nothing : answer.value))
     const merged = mergePages(pages, compare, size)
@@ -65,6 +70,9 @@ const pageOf = (found: readonly StoredEvent[], size: number): SourcePage<StoredE
   items: found.slice(0, size),
   more: found.length > size,
 })
+
+const cut = (answer: RegionAnswer<readonly StoredEvent[]>, size: number): RegionAnswer<SourcePage<StoredEvent>> =>
+  answer.status === 'UNAVAILABLE' ? answer : { ...answer, value: pageOf(answer.value, size) }
 
 /** What a region said in two parts. Without the second the first counts for nothing: there would be a gap after it. */
 function joined(

@@ -59,12 +59,16 @@ async function noteRegion(
   const totals = await database.transaction(options, (tx) => readErasureTotals(tx, workspaceIds, request.id))
   await clearIndex(deps, request, { region, database }, workspaceIds)
   const exports = await eraseExports(deps, totals.workspaceIds)
+  // Nobody is shown them any more, and their keys are gone; they go all the same, in every process.
+  const pages = await deps.dropPages(region, request.companyId)
+  await announceErasure(control, region)
   const completedAt = deps.clock.now()
   const note = (store: string, records: number, how: 'add' | 'set'): Promise<void> =>
     storeEvidence(control, request.id, { region, store, records, completedAt }, how)
   await note('events', totals.events, 'set')
   await note('disclosures', totals.disclosures, 'set')
   await note('exports', exports, 'add')
+  await note('cached pages', pages, 'add')
   await note('earlier versions of other events in the log', totals.resealed, 'set')
   return totals.events
 }

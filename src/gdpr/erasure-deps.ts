@@ -7,6 +7,8 @@ import type { GdprDeps } from './gdpr-deps.js'
 /** What carrying out requests takes. */
 export interface ErasureDeps extends GdprDeps {
   readonly vault: KeyVault
+  /** Deletes what this process and Redis remember of a company's pages in a region; answers how many pages it was. */
+  readonly dropPages: (region: Region, companyId: string) => Promise<number>
   readonly onCommitted: EraseWorkspaceDeps['onCommitted']
   /** Where this process keeps exports. */
   readonly exportsDir: string

@@ -1,3 +1,4 @@
+import { CacheUnavailableError } from '../cache/shared-cache.js'
 import { DatabaseError } from '../db/database-error.js'
 import type { WorkspaceFacts } from '../directory/control-facts.js'
 import { DeadlineExceeded } from '../kernel/deadline.js'
@@ -58,5 +59,6 @@ export async function openItem(deps: ErasureDeps, request: SealedGdprRequest): P
 /** Something doesn't answer now: the request waits, and has not failed. */
 export const isOutage = (error: unknown): boolean =>
   error instanceof DeadlineExceeded ||
+  error instanceof CacheUnavailableError ||
   (error instanceof DomainError && error.code === 'REGION_UNAVAILABLE') ||
   (error instanceof DatabaseError && error.refusesWrites)

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { AllCacheFigures } from '../cache/cache-figures.js'
 import type { CommitFigures } from '../events/committer.js'
 import type { JobReport } from '../jobs/job-run.js'
 import { DatabaseError } from '../db/database-error.js'
@@ -6,6 +7,7 @@ import { DeadlineExceeded, within } from '../kernel/deadline.js'
 import { DomainError } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
 import type { RegionState } from '../regions/region-state.js'
+import { addCacheFigures } from './cache-metrics.js'
 
 /** How long a region has to answer for its figures. */
 const REGION_TIMEOUT_MS = 1_000
@@ -24,6 +26,7 @@ export interface MetricSources {
   readonly indexPendingOf: (region: Region) => Promise<number>
   readonly checkpointAlarms: () => ReadonlyMap<string, number>
   readonly verificationFailures: () => ReadonlyMap<string, number>
+  readonly cache: () => AllCacheFigures
 }
 
 /** A request to the HTTP server that was answered. */
@@ -53,6 +56,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   collectDefaultMetrics({ register: registry })
   addRegionFigures(registry, sources)
   addAlarmFigures(registry, sources)
+  addCacheFigures(registry, sources.cache)
   const jobRuns = new Counter({
     name: 'hyrelog_job_runs_total',
     help: 'Runs of background jobs that are over, in this process.',
