@@ -10,7 +10,7 @@ const layers = [
   ['auth'],
   ['graphql'],
   ['jobs'],
-  ['workspaces', 'events', 'checkpoints', 'members', 'exports', 'verification', 'gdpr'],
+  ['workspaces', 'events', 'checkpoints', 'members', 'exports', 'verification', 'gdpr', 'replication'],
   ['demo'],
   ['server'],
   ['cli'],
@@ -24,6 +24,7 @@ const featureEdges = {
   exports: ['events', 'workspaces', 'checkpoints'],
   verification: ['workspaces', 'checkpoints'],
   gdpr: ['events', 'exports', 'members', 'workspaces'],
+  replication: ['events', 'checkpoints', 'gdpr', 'workspaces'],
 }
 const features = Object.keys(featureEdges)
 

@@ -29,6 +29,9 @@ import { RegionGateway } from './regions/region-gateway.js'
 import { RegionHealth } from './regions/region-health.js'
 import { RegionRegistry } from './regions/region-registry.js'
 import { REGION_STATE_CHANNEL } from './regions/region-state.js'
+import { replicationBacklog } from './regions/replica-state.store.js'
+import { replicaErasure } from './replication/erase-replicas.js'
+import type { ReplicationDeps } from './replication/replication-deps.js'
 import { ControlSecrets } from './sealing/control-secrets.js'
 import { derivedKey } from './sealing/secret-box.js'
 import { DirectoryKeyVault } from './sealing/key-vault.js'
@@ -38,6 +41,7 @@ import { ChainAlarms } from './verification/chain-alarms.js'
 import { VerificationSlots } from './verification/verification-slots.js'
 import type { VerifyChainDeps } from './verification/verify-chain.js'
 import { createHttpServer } from './server/http-server.js'
+import { makeReplication } from './make-replication.js'
 import { makeScheduler } from './make-scheduler.js'
 import { loadRegionSettings } from './regions/region-data-store.store.js'
 import { ERASURE_CHANNEL } from './gdpr/erasure-work.store.js'
@@ -82,6 +86,8 @@ export interface App {
   readonly scheduler: Scheduler
   /** What carrying out requests of data subjects takes. */
   readonly erasure: ErasureDeps
+  /** What copying chains to replicas takes. */
+  readonly replication: ReplicationDeps
   /** How the regions are. */
   readonly health: RegionHealth
   readonly clock: Clock
@@ -110,7 +116,7 @@ async function openStores(options: AppOptions, clock: Clock, log: Logger) {
     ...(options.poolMax === undefined ? {} : { poolMax: options.poolMax }),
   })
   const facts = new ControlFacts({ control, secrets, clock })
-  const gateway = new RegionGateway(registry)
+  const gateway = new RegionGateway(registry, facts)
   const health = new RegionHealth({
     control,
     onChecked: ({ region, answers, reason }) => gateway.heard(region, answers ? null : reason),
@@ -127,11 +133,14 @@ async function openStores(options: AppOptions, clock: Clock, log: Logger) {
 
 type Stores = Awaited<ReturnType<typeof openStores>>
 
+/** Told of the chains that a commit has made longer. */
+type OnGrown = (chains: readonly { readonly workspaceId: string }[]) => void
+
 /** What records events, and what follows the chains as they grow. */
 function makeRecording(
   { control, registry, facts, subjectKeys }: Stores,
   options: AppOptions,
-  { clock, log, onBatch }: { clock: Clock; log: Logger; onBatch: Metrics['committed'] },
+  { clock, log, onBatch, onGrown }: { clock: Clock; log: Logger; onBatch: Metrics['committed']; onGrown: OnGrown },
 ) {
   const { config } = options
   const indexer = new Indexer({
@@ -147,6 +156,7 @@ function makeRecording(
       onBatch(region, batch)
       indexer.nudge(region)
       checkpointer.nudge(region, chains)
+      onGrown(chains)
     },
   })
   const signingKeys = new SigningKeys({
@@ -177,8 +187,10 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     clock,
     log,
     onBatch: (region, batch) => metrics.committed(region, batch),
+    onGrown: (chains) => replicator.nudge(chains),
   })
   const { indexer, signingKeys, checkpointer } = recording
+  const { replication, replicator } = makeReplication({ ...stores, signingKeys, clock, log })
   const forgetKeys = (region: string): void => {
     if (!isRegion(region)) return
     vault.forget(region)
@@ -191,12 +203,14 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
       if (channel === ERASURE_CHANNEL) return forgetKeys(payload)
       facts.notified(payload)
       checkpointer.notified(payload)
+      replicator.notified(payload)
       return undefined
     },
     onReset: () => {
       for (const region of regions) forgetKeys(region)
       facts.reset()
       health.reset()
+      replicator.reset()
     },
   })
   const exports = new ExportRunner({
@@ -227,10 +241,27 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     indexPendingOf: (region) => indexer.pendingOf(region),
     checkpointAlarms: () => checkpointer.alarms.counts,
     verificationFailures: () => verification.alarms.counts,
+    replicaAlarms: () => replication.alarms.counts,
+    replicationBacklog: () => replicationBacklog(control),
   })
-  const erasure = makeErasure(stores, recording, options, { clock, log })
-  const scheduler = makeScheduler(options, { registry, control, verification, erasure, clock, log, metrics })
-  return { ...stores, ...recording, factsListener, metrics, exports, verification, erasure, scheduler }
+  const erasure = makeErasure(stores, recording, options, {
+    clock,
+    log,
+    onGrown: (chains) => replicator.nudge(chains),
+    replicas: replicaErasure(replication, facts),
+  })
+  const scheduler = makeScheduler(options, {
+    registry,
+    control,
+    verification,
+    erasure,
+    replication,
+    clock,
+    log,
+    metrics,
+  })
+  const behind = { factsListener, metrics, exports, verification, erasure, replication, replicator, scheduler }
+  return { ...stores, ...recording, ...behind }
 }
 
 type Services = Awaited<ReturnType<typeof makeServices>>
@@ -239,7 +270,7 @@ function makeErasure(
   { control, registry, facts, secrets, subjectKeys, vault }: Stores,
   { indexer, checkpointer }: ReturnType<typeof makeRecording>,
   { config, controlOwnerUrl }: AppOptions,
-  { clock, log }: { clock: Clock; log: Logger },
+  { clock, log, onGrown, replicas }: { clock: Clock; log: Logger; onGrown: OnGrown; replicas: ErasureDeps['replicas'] },
 ): ErasureDeps {
   return {
     control,
@@ -250,10 +281,12 @@ function makeErasure(
     vault,
     clock,
     log,
+    replicas,
     exportsDir: config.exportsDir,
     onCommitted: (region, chains) => {
       indexer.nudge(region)
       checkpointer.nudge(region, chains)
+      onGrown(chains)
     },
     ownerUrl: async (database) =>
       database === 'CONTROL'
@@ -288,7 +321,15 @@ function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Lo
       onRequested: () => services.exports.nudge(),
     },
     verification: services.verification,
-    companyRegions: { registry, facts, health, gateway },
+    companyRegions: { control, registry, facts, health, gateway },
+    regionAdministration: {
+      control,
+      registry,
+      secrets,
+      clock,
+      hasMasterKey: (region) => config.regionMasterKeys.has(region),
+    },
+    replication: { control, registry, facts, clock, onResync: () => services.replicator.reset() },
     jobs: { scheduler, control, registry, clock },
     gdpr: { control, registry, facts, secrets, subjectKeys, clock, cursorKey: deriveCursorKey(config.apiKeyPepper) },
     dashboard: { control, facts, secrets, pepper: config.apiKeyPepper, clock },
@@ -328,6 +369,7 @@ async function stopServices(services: Services, log: Logger): Promise<void> {
     scheduler.stop(),
     indexer.stop(),
     checkpointer.stop(),
+    services.replicator.stop(),
     factsListener.stop(),
   ])
   await Promise.all([services.gateway.stop(), services.health.stop()])
@@ -358,8 +400,9 @@ export async function createApp(options: AppOptions): Promise<App> {
     log,
     clock,
     async listen() {
-      const { factsListener, usage, indexer, checkpointer, scheduler, exports } = services
-      for (const service of [factsListener, usage, indexer, checkpointer, scheduler, exports]) service.start()
+      const { factsListener, usage, indexer, checkpointer, replicator, scheduler, exports } = services
+      for (const service of [factsListener, usage, indexer, checkpointer, replicator, scheduler, exports])
+        service.start()
       const url = await fastify.listen({ host: config.host, port: config.port })
       ready = true
       return url

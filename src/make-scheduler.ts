@@ -13,6 +13,8 @@ import { Scheduler } from './jobs/scheduler.js'
 import type { Clock } from './kernel/clock.js'
 import { sessionExpiryJob } from './members/session-expiry.job.js'
 import type { RegionRegistry } from './regions/region-registry.js'
+import type { ReplicationDeps } from './replication/replication-deps.js'
+import { replicationJob } from './replication/replication.job.js'
 import type { Metrics } from './server/metrics.js'
 import type { VerifyChainDeps } from './verification/verify-chain.js'
 import { verifyChainsJob } from './verification/verify-chains.job.js'
@@ -22,6 +24,7 @@ export interface SchedulerDeps {
   readonly control: Database
   readonly verification: VerifyChainDeps
   readonly erasure: ErasureDeps
+  readonly replication: ReplicationDeps
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
@@ -42,6 +45,7 @@ export function makeScheduler(
     healthJob({ registry, control }),
     verifyChainsJob({ ...deps.verification, control, clock }),
     gdprJob(deps.erasure),
+    replicationJob(deps.replication),
     sessionExpiryJob({ control, clock }),
     idempotencyExpiryJob({ registry, clock, companyIds }),
     expireExportsJob({ control, clock, exportsDir: config.exportsDir }),

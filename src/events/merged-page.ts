@@ -15,8 +15,15 @@ export interface MergedPageRequest {
   /** Exclusive; null: from the end of the list. */
   readonly position: KeysetPosition | null
   readonly size: number
+  /** The workspaces of a region that the page is about. */
+  workspacesIn(this: void, region: Region): readonly string[]
   /** At most `limit` events of a region, in the order of `compare`. */
-  read(tx: DirectTransaction, region: Region, position: KeysetPosition | null, limit: number): Promise<StoredEvent[]>
+  read(
+    tx: DirectTransaction,
+    place: { readonly region: Region; readonly servedBy: Region },
+    position: KeysetPosition | null,
+    limit: number,
+  ): Promise<StoredEvent[]>
 }
 
 export interface MergedPage extends SourcePage<StoredEvent> {
@@ -35,8 +42,13 @@ const shareFactor = 1.6
 export async function readMergedPage(gateway: RegionGateway, request: MergedPageRequest): Promise<MergedPage> {
   const { regions, companies, deadline, compare, size } = request
   const first = regions.length < 2 ? size : Math.min(size, Math.ceil((size / regions.length) * shareFactor))
-  const answers = await gateway.readEach(regions, companies, deadline, async (tx, region) =>
-    pageOf(await request.read(tx, region, request.position, first + 1), first),
+  const answers = await gateway.readEach(
+    regions,
+    companies,
+    deadline,
+    async (tx, region, servedBy) =>
+      pageOf(await request.read(tx, { region, servedBy }, request.position, first + 1), first),
+    request.workspacesIn,
   )
   for (;;) {
     const pages = answers.map((answer) => (answer.status === 'UNAVAILABLE' ? nothing : answer.value))
@@ -50,8 +62,13 @@ export async function readMergedPage(gateway: RegionGateway, request: MergedPage
         if (!known.more || end === undefined || compare(end, last) > 0) return
         const position = { timeMs: end.occurredAt.getTime(), uuid: end.id }
         const left = size - known.items.length
-        const rest = await gateway.read(answer.region, companies, deadline, async (tx, region) =>
-          pageOf(await request.read(tx, region, position, left + 1), left),
+        const rest = await gateway.read(
+          answer.region,
+          companies,
+          deadline,
+          async (tx, region, servedBy) =>
+            pageOf(await request.read(tx, { region, servedBy }, position, left + 1), left),
+          request.workspacesIn(answer.region),
         )
         answers[index] = joined(answer, known, rest)
       }),
