@@ -11,7 +11,7 @@ const layers = [
   ['auth'],
   ['graphql'],
   ['jobs'],
-  ['workspaces', 'events', 'checkpoints', 'members', 'exports', 'verification', 'failover', 'gdpr'],
+  ['workspaces', 'events', 'checkpoints', 'members', 'exports', 'verification', 'failover', 'gdpr', 'replication'],
   ['demo'],
   ['server'],
   ['cli'],
@@ -26,6 +26,7 @@ const featureEdges = {
   verification: ['workspaces', 'checkpoints'],
   failover: ['events', 'workspaces'],
   gdpr: ['events', 'exports', 'failover', 'members', 'workspaces'],
+  replication: ['events', 'checkpoints', 'gdpr', 'workspaces'],
 }
 const features = Object.keys(featureEdges)
 

@@ -36,6 +36,9 @@ import type { HomeLeaseTimes } from './regions/region-mode.store.js'
 import { RegionModes } from './regions/region-modes.js'
 import { RegionRegistry } from './regions/region-registry.js'
 import { REGION_STATE_CHANNEL } from './regions/region-state.js'
+import { replicationBacklog } from './regions/replica-state.store.js'
+import { replicaErasure } from './replication/erase-replicas.js'
+import type { ReplicationDeps } from './replication/replication-deps.js'
 import { ControlSecrets } from './sealing/control-secrets.js'
 import { derivedKey } from './sealing/secret-box.js'
 import { DirectoryKeyVault } from './sealing/key-vault.js'
@@ -48,6 +51,7 @@ import type { VerifyChainDeps } from './verification/verify-chain.js'
 import { createHttpServer } from './server/http-server.js'
 import type { DrainDeps } from './failover/drain-queue.js'
 import { type FailoverOptions, makeFailover } from './make-failover.js'
+import { makeReplication } from './make-replication.js'
 import { makeScheduler } from './make-scheduler.js'
 import { loadRegionSettings } from './regions/region-data-store.store.js'
 import { ERASURE_CHANNEL } from './gdpr/erasure-work.store.js'
@@ -103,6 +107,8 @@ export interface App {
   readonly scheduler: Scheduler
   /** What carrying out requests of data subjects takes. */
   readonly erasure: ErasureDeps
+  /** What copying chains to replicas takes. */
+  readonly replication: ReplicationDeps
   /** How the regions are. */
   readonly health: RegionHealth
   readonly clock: Clock
@@ -139,7 +145,7 @@ async function openStores(options: AppOptions, clock: Clock, log: Logger) {
     ...(options.homeLeaseTimes === undefined ? {} : { times: options.homeLeaseTimes }),
     ...(options.isAlone === undefined ? {} : { isAlone: options.isAlone }),
   })
-  const gateway = new RegionGateway(registry, (region) => modes.isFailedOver(region))
+  const gateway = new RegionGateway(registry, facts, (region) => modes.isFailedOver(region))
   const health = new RegionHealth({
     control,
     onChecked: ({ region, answers, reason }) => gateway.heard(region, answers ? null : reason),
@@ -180,12 +186,14 @@ const cacheFigures = ({ facts, firstPages, sharedCache }: Stores): AllCacheFigur
   isRedisUp: sharedCache?.isUp ?? null,
   pagesHeld: firstPages.size,
 })
+/** Told of the chains that a commit has made longer. */
+type OnGrown = (chains: readonly { readonly workspaceId: string }[]) => void
 
 /** What records events, and what follows the chains as they grow. */
 function makeRecording(
   stores: Stores,
   options: AppOptions,
-  { clock, log, metrics }: { clock: Clock; log: Logger; metrics: () => Metrics },
+  { clock, log, metrics, onGrown }: { clock: Clock; log: Logger; metrics: () => Metrics; onGrown: OnGrown },
 ) {
   const { control, registry, facts, subjectKeys } = stores
   const { config } = options
@@ -198,6 +206,7 @@ function makeRecording(
     metrics().committed(region, batch)
     indexer.nudge(region)
     checkpointer.nudge(region, chains)
+    onGrown(chains)
   }
   const failover = makeFailover(stores, options.failover ?? {}, { clock, log, metrics, onCommitted })
   const committers = new Committers({
@@ -235,8 +244,14 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
   const { config, controlUrl } = options
   const stores = await openStores(options, clock, log)
   const { control, registry, facts, modes, health, vault, subjectKeys } = stores
-  const recording = makeRecording(stores, options, { clock, log, metrics: () => metrics })
+  const recording = makeRecording(stores, options, {
+    clock,
+    log,
+    metrics: () => metrics,
+    onGrown: (chains) => replicator.nudge(chains),
+  })
   const { indexer, signingKeys, checkpointer, adminChains } = recording
+  const { replication, replicator } = makeReplication({ ...stores, signingKeys, clock, log })
   const forgetKeys = (region: string): void => {
     if (!isRegion(region)) return
     vault.forget(region)
@@ -253,6 +268,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
       if (channel === ERASURE_CHANNEL) return forgetKeys(payload)
       facts.notified(payload)
       checkpointer.notified(payload)
+      replicator.notified(payload)
       return undefined
     },
     onLost: () => facts.lost(),
@@ -261,6 +277,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
       facts.reset()
       health.reset()
       modes.reset()
+      replicator.reset()
     },
   })
   const exports = new ExportRunner({
@@ -283,8 +300,15 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     checkpointAlarms: () => checkpointer.alarms.counts,
     verificationFailures: () => verification.alarms.counts,
     cache: () => cacheFigures(stores),
+    replicaAlarms: () => replication.alarms.counts,
+    replicationBacklog: () => replicationBacklog(control),
   })
-  const erasure = makeErasure(stores, recording, options, { clock, log })
+  const erasure = makeErasure(stores, recording, options, {
+    clock,
+    log,
+    onGrown: (chains) => replicator.nudge(chains),
+    replicas: replicaErasure(replication, facts),
+  })
   const scheduler = makeScheduler(options, {
     registry,
     control,
@@ -292,11 +316,13 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     erasure,
     adminChains,
     recovery: recording.failover.recovery,
+    replication,
     clock,
     log,
     metrics,
   })
-  return { ...stores, ...recording, factsListener, metrics, exports, verification, erasure, scheduler }
+  const behind = { factsListener, metrics, exports, verification, erasure, replication, replicator, scheduler }
+  return { ...stores, ...recording, ...behind }
 }
 
 type Services = Awaited<ReturnType<typeof makeServices>>
@@ -322,7 +348,7 @@ function makeErasure(
   { control, registry, facts, secrets, subjectKeys, vault, firstPages }: Stores,
   { indexer, checkpointer }: ReturnType<typeof makeRecording>,
   { config, controlOwnerUrl }: AppOptions,
-  { clock, log }: { clock: Clock; log: Logger },
+  { clock, log, onGrown, replicas }: { clock: Clock; log: Logger; onGrown: OnGrown; replicas: ErasureDeps['replicas'] },
 ): ErasureDeps {
   return {
     control,
@@ -333,11 +359,13 @@ function makeErasure(
     vault,
     clock,
     log,
+    replicas,
     exportsDir: config.exportsDir,
     dropPages: (region, companyId) => firstPages.drop(region, companyId),
     onCommitted: (region, chains) => {
       indexer.nudge(region)
       checkpointer.nudge(region, chains)
+      onGrown(chains)
     },
     ownerUrl: async (database) =>
       database === 'CONTROL'
@@ -375,7 +403,15 @@ function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Lo
     },
     verification: services.verification,
     adminChains: services.adminChains,
-    companyRegions: { registry, facts, health, gateway },
+    companyRegions: { control, registry, facts, health, gateway },
+    regionAdministration: {
+      control,
+      registry,
+      secrets,
+      clock,
+      hasMasterKey: (region) => config.regionMasterKeys.has(region),
+    },
+    replication: { control, registry, facts, clock, onResync: () => services.replicator.reset() },
     jobs: { scheduler, control, registry, clock },
     gdpr: { control, registry, facts, secrets, subjectKeys, clock, cursorKey: deriveCursorKey(config.apiKeyPepper) },
     dashboard: { control, facts, secrets, pepper: config.apiKeyPepper, clock },
@@ -416,6 +452,7 @@ async function stopServices(services: Services, log: Logger): Promise<void> {
     scheduler.stop(),
     indexer.stop(),
     checkpointer.stop(),
+    services.replicator.stop(),
     factsListener.stop(),
   ])
   await Promise.all([services.gateway.stop(), services.health.stop(), services.modes.stop()])
@@ -448,8 +485,9 @@ export async function createApp(options: AppOptions): Promise<App> {
     log,
     clock,
     async listen() {
-      const { factsListener, usage, indexer, checkpointer, scheduler, exports } = services
-      for (const service of [factsListener, usage, indexer, checkpointer, scheduler, exports]) service.start()
+      const { factsListener, usage, indexer, checkpointer, replicator, scheduler, exports } = services
+      for (const service of [factsListener, usage, indexer, checkpointer, replicator, scheduler, exports])
+        service.start()
       const url = await fastify.listen({ host: config.host, port: config.port })
       ready = true
       return url

@@ -17,6 +17,8 @@ import { Scheduler } from './jobs/scheduler.js'
 import type { Clock } from './kernel/clock.js'
 import { sessionExpiryJob } from './members/session-expiry.job.js'
 import type { RegionRegistry } from './regions/region-registry.js'
+import type { ReplicationDeps } from './replication/replication-deps.js'
+import { replicationJob } from './replication/replication.job.js'
 import type { Metrics } from './server/metrics.js'
 import type { VerifyChainDeps } from './verification/verify-chain.js'
 import { verifyChainsJob } from './verification/verify-chains.job.js'
@@ -28,6 +30,7 @@ export interface SchedulerDeps {
   readonly erasure: ErasureDeps
   readonly adminChains: AdminSigningDeps
   readonly recovery: RegionRecovery
+  readonly replication: ReplicationDeps
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
@@ -50,6 +53,7 @@ export function makeScheduler(
     gdprJob(deps.erasure),
     signAdminLogJob(deps.adminChains),
     failoverRecoveryJob({ recovery: deps.recovery }),
+    replicationJob(deps.replication),
     sessionExpiryJob({ control, clock }),
     idempotencyExpiryJob({ registry, clock, companyIds }),
     expireExportsJob({ control, clock, exportsDir: config.exportsDir }),

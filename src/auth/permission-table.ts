@@ -72,6 +72,9 @@ export const permissionTable = {
 
   // Operating the service.
   runJob: ['SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN'],
+  resyncReplica: ['SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN'],
+  setCompanyReplication: ['SUPER_ADMIN'],
+  upsertRegionDataStore: ['SUPER_ADMIN'],
 
   // Companies and what is in them.
   createCompany: ['SUPER_ADMIN'],

@@ -6,11 +6,10 @@ import { DatabaseError } from '../db/database-error.js'
 import { holderOf } from '../db/embedded/data-dir-lock.js'
 import { runningPostmaster } from '../db/embedded/postmaster-pid.js'
 import { isStopWished, serverFolder } from '../db/embedded/server-requests.js'
-import { migrate, roleOf } from '../db/migrate.js'
-import { checkServiceRole } from '../db/service-role.js'
 import { regions, type Region } from '../kernel/region.js'
 import { isPostgresUrl, parseColdStorage, type ColdStorage, type RegionSettings } from '../regions/region-data-store.js'
 import { loadRegionSettings, saveRegionSettings } from '../regions/region-data-store.store.js'
+import { answers, regionFault } from '../regions/region-fault.js'
 import { ControlSecrets } from '../sealing/control-secrets.js'
 import { AdminRefusal } from './admin-refusal.js'
 import type { CliProcess } from './ingest-command.js'
@@ -28,7 +27,6 @@ export interface RegionChange {
   readonly fromEnvironment?: boolean
 }
 
-const probeTimeoutMs = 3_000
 const closeTimeoutMs = 1_000
 
 export function postgresUrlOf(text: string): string {
@@ -62,18 +60,6 @@ async function withTable<T>(
     throw error
   } finally {
     await control.close(closeTimeoutMs)
-  }
-}
-
-async function answers(url: string): Promise<boolean> {
-  const database = Database.open({ name: 'region', url, poolMax: 1 })
-  try {
-    await database.query('select 1', [], { timeoutMs: probeTimeoutMs })
-    return true
-  } catch {
-    return false
-  } finally {
-    await database.close(closeTimeoutMs)
   }
 }
 
@@ -136,21 +122,11 @@ function merge(
   }
 }
 
-async function prepare(region: Region, settings: RegionSettings): Promise<void> {
-  const { databaseUrl, ownerUrl, readOnlyUrl } = settings
-  try {
-    if (ownerUrl !== undefined)
-      await migrate({ ownerUrl, serviceRole: roleOf(databaseUrl), kind: 'region', name: region })
-    const problems = await checkServiceRole(databaseUrl, region)
-    if (problems.length > 0) throw new AdminRefusal(`The role of the database URL ${problems.join('; ')}.`)
-  } catch (error) {
-    if (error instanceof DatabaseError)
-      throw new AdminRefusal(`The database can't be used, nothing was changed. ${error.message}`)
-    throw error
-  }
-  if (readOnlyUrl !== undefined && !(await answers(readOnlyUrl)))
-    throw new AdminRefusal('The read-only database does not answer, nothing was changed.')
-}
+const settingNames = {
+  databaseUrl: 'The database URL',
+  ownerUrl: 'The owner URL',
+  readOnlyUrl: 'The read-only URL',
+} as const
 
 /** Tries and migrates a region's databases, then writes where they are to the control database. */
 export async function setRegion(region: Region, change: RegionChange, cli: AdminProcess): Promise<void> {
@@ -163,8 +139,10 @@ export async function setRegion(region: Region, change: RegionChange, cli: Admin
       throw new AdminRefusal(
         `REGION_${region}_MASTER_KEY is not set. Every HyreLog process needs it to serve ${region}; set it and restart them first.`,
       )
-    const settings = merge(region, change, (await loadRegionSettings(control, secrets)).get(region), config)
-    await prepare(region, settings)
+    const known = await loadRegionSettings(control, secrets)
+    const settings = merge(region, change, known.get(region), config)
+    const fault = await regionFault(region, settings, known)
+    if (fault !== null) throw new AdminRefusal(`${settingNames[fault.setting]} ${fault.message} Nothing was changed.`)
     await saveRegionSettings(control, secrets, region, settings)
     cli.stdout.write(`${region} is at ${describeUrl(settings.databaseUrl)}. Running processes use it within seconds.\n`)
   })

@@ -23,6 +23,8 @@ export interface DirectTransaction extends Transaction {
 export interface TransactionOptions {
   /** Tenants whose rows the transaction may see and write (sets app.companies locally). Region databases only. */
   readonly companies?: readonly string[]
+  /** `replica`: table names mean the region's copies of other regions' chains, where there are such tables. */
+  readonly schema?: 'replica'
   readonly readOnly?: boolean
   /** 'primary' (default) or the region's read-only URL. */
   readonly from?: 'primary' | 'readOnly'
@@ -83,6 +85,8 @@ function beginStatement(options: TransactionOptions, remainingMs: number): strin
   sql += `; set local statement_timeout = ${Math.max(1, Math.floor(serverMs))}`
   // A client that vanished without a word would leave its locks behind for as long as TCP believes in it.
   sql += `; set local idle_in_transaction_session_timeout = ${Math.max(1, Math.ceil(remainingMs)) + idleGraceMs}`
+  if (options.schema !== undefined)
+    sql += `; select set_config('search_path', '${options.schema}, ' || current_setting('search_path'), true)`
   if (options.genericPlans === true) sql += '; set local plan_cache_mode = force_generic_plan'
   if (options.companies !== undefined) {
     // The list becomes part of the statement: nothing but UUIDs may get there.
@@ -141,18 +145,24 @@ export class PooledTransaction implements DirectTransaction {
   }
 
   query<Row extends object>(sql: string, values?: readonly unknown[], name?: string): Promise<Row[]> {
-    return this.#send<Row>((client) => runStatement(client, sql, values, name))
+    return this.#send<Row>((client) => runStatement(client, sql, values, this.#named(name)))
   }
 
   lastTexts(sql: string, values: readonly unknown[], name: string): Promise<TextRow[]> {
     if (this.#options.readOnly !== true)
       throw new TypeError('A transaction that writes hears the answer to its COMMIT.')
     return this.#send<TextRow>((client) => {
-      const sent = runUndecoded(client, sql, values, name)
+      const sent = runUndecoded(client, sql, values, this.#named(name)!)
       this.#ended = true
       client.query('commit').catch(() => undefined)
       return sent
     })
+  }
+
+  /** A statement of one name is prepared for one search path: on the other it would be planned anew each time. */
+  #named(name: string | undefined): string | undefined {
+    const { schema } = this.#options
+    return name === undefined || schema === undefined ? name : `${schema}.${name}`
   }
 
   #send<Row>(run: (client: PoolClient) => Promise<QueryResult>): Promise<Row[]> {

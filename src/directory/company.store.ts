@@ -1,4 +1,6 @@
+import { LockMode } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/postgresql'
+import type { Region } from '../kernel/region.js'
 import { Company, type CompanyRow } from './company.entity.js'
 import type { CompanyFacts } from './facts.js'
 
@@ -24,6 +26,14 @@ export const listCompanies = async (em: SqlEntityManager): Promise<CompanyFacts[
 /** Fails with a unique violation where the slug is taken. */
 export async function insertCompany(em: SqlEntityManager, company: NewCompany): Promise<void> {
   await em.insert(Company, { ...company, replicateTo: [...company.replicateTo] })
+}
+
+/** A company, locked until the transaction ends, or null. */
+export const lockCompany = async (em: SqlEntityManager, id: string): Promise<CompanyFacts | null> =>
+  orNull(await em.findOne(Company, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE }))
+
+export async function setReplicas(em: SqlEntityManager, id: string, replicateTo: readonly Region[]): Promise<void> {
+  await em.nativeUpdate(Company, { id }, { replicateTo: [...replicateTo] })
 }
 
 const orNull = (row: CompanyRow | null): CompanyFacts | null => row && companyOf(row)

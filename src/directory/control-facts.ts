@@ -6,13 +6,14 @@ import type { Clock } from '../kernel/clock.js'
 import { notFound } from '../kernel/domain-error.js'
 import type { ControlSecrets } from '../sealing/control-secrets.js'
 import { type AsOf, FactCache, FactTable } from './fact-cache.js'
-import type { ApiKeyFacts, CompanyFacts, ProjectFacts, WorkspaceFacts } from './facts.js'
+import type { ApiKeyFacts, CompanyFacts, ErasureFloor, ProjectFacts, WorkspaceFacts } from './facts.js'
 import {
   type CompanyWithTagKey,
   findApiKeyFacts,
   findCompanyFacts,
   findProjectFacts,
   findWorkspaceFacts,
+  listErasureFloors,
   listWorkspaceFacts,
 } from './facts.store.js'
 import { SharedFacts } from './shared-facts.js'
@@ -46,6 +47,7 @@ export class ControlFacts {
   readonly #workspaces = new FactTable<WorkspaceFacts>()
   readonly #workspaceLists = new FactTable<readonly WorkspaceFacts[]>()
   readonly #projects = new FactTable<ProjectFacts>()
+  readonly #erasureFloors = new FactTable<readonly ErasureFloor[]>()
 
   constructor(options: ControlFactsOptions) {
     const { control, clock, sharedCache: shared } = options
@@ -108,6 +110,15 @@ export class ControlFacts {
       return { value, companyId }
     })
     return list ?? []
+  }
+
+  /** The newest erasure of each of a company's chains. */
+  async erasureFloors(companyId: string): Promise<readonly ErasureFloor[]> {
+    const floors = await this.#cache.read(this.#erasureFloors, companyId, async () => ({
+      value: await listErasureFloors(this.#control, companyId),
+      companyId,
+    }))
+    return floors ?? []
   }
 
   project(id: string): Promise<ProjectFacts | null> {

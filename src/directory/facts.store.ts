@@ -1,6 +1,6 @@
 import type { Database } from '../db/database.js'
 import type { Region } from '../kernel/region.js'
-import type { ApiKeyFacts, CompanyFacts, ProjectFacts, WorkspaceFacts } from './facts.js'
+import type { ApiKeyFacts, CompanyFacts, ErasureFloor, ProjectFacts, WorkspaceFacts } from './facts.js'
 
 /** A control database that takes longer counts as dead. */
 const TIMEOUT_MS = 1_000
@@ -176,6 +176,16 @@ export async function listWorkspaceFacts(
     { name: 'fact_workspaces', timeoutMs: TIMEOUT_MS },
   )
   return { workspaces: rows.map(workspaceFacts), seenTo: rows[0]?.seen_to ?? null }
+}
+
+/** The newest erasure of each chain of a company that has had any. */
+export async function listErasureFloors(control: Database, companyId: string): Promise<readonly ErasureFloor[]> {
+  const rows = await control.query<{ workspace_id: string; sequence: string }>(
+    'select workspace_id, sequence from erasure_floor where company_id = $1',
+    [companyId],
+    { name: 'fact_erasure_floors', timeoutMs: TIMEOUT_MS },
+  )
+  return rows.map((row) => ({ workspaceId: row.workspace_id, sequence: Number(row.sequence) }))
 }
 
 export async function findProjectFacts(

@@ -23,6 +23,12 @@ export interface WorkspaceFacts {
   readonly createdAt: Date
 }
 
+/** The newest erasure of a chain: what holds less of the chain than this holds what was erased. */
+export interface ErasureFloor {
+  readonly workspaceId: string
+  readonly sequence: number
+}
+
 export interface ProjectFacts {
   readonly id: string
   readonly companyId: string

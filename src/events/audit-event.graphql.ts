@@ -58,6 +58,13 @@ export class AuditEventType implements NodeType {
     return this.event.region
   }
 
+  @Field(() => RegionEnum, {
+    description: 'The region whose database it was read from: another than dataRegion where a replica stood in for it.',
+  })
+  get servedBy(): Region {
+    return this.event.servedBy
+  }
+
   @Field(() => String, { description: 'What was done, such as invoice.paid.' })
   get action(): string {
     return this.event.action

@@ -6,7 +6,10 @@ import type { Region } from '../kernel/region.js'
  */
 export interface AuditEvent {
   readonly id: string
+  /** Where it lives. */
   readonly region: Region
+  /** Where it was read: another region where a replica stood in. */
+  readonly servedBy: Region
   readonly companyId: string
   readonly workspaceId: string
   readonly projectId: string | null

@@ -99,8 +99,8 @@ async function openPartsOf(
     keyIds.length === 0
       ? new Map<string, never>()
       : valueOf(
-          await deps.gateway.read(region, companies, deadlineAfter(deps.regionDeadlineMs), (tx) =>
-            deps.subjectKeys.load(tx, region, keyIds),
+          await deps.gateway.read(region, companies, deadlineAfter(deps.regionDeadlineMs), (tx, _, servedBy) =>
+            deps.subjectKeys.load(tx, servedBy, keyIds),
           ),
         )
   for (const part of parts) {

@@ -24,32 +24,64 @@ registerEnumType(RegionFetchStatusEnum, {
   },
 })
 
-@ObjectType('RegionFetch', { simpleResolvers: true, description: 'How one region answered for one page.' })
+@ObjectType('RegionFetch', { description: 'How one region answered for one page.' })
 export class RegionFetchType {
+  constructor(private readonly report: RegionReport) {}
+
   @Field(() => RegionEnum, { description: 'The region whose events were asked for.' })
-  region!: Region
+  get region(): Region {
+    return this.report.region
+  }
 
   @Field(() => RegionFetchStatusEnum, { description: 'Whether and from where it answered.' })
-  status!: 'OK' | 'SERVED_BY_REPLICA' | 'UNAVAILABLE'
+  get status(): RegionReport['status'] {
+    return this.report.status
+  }
 
   @Field(() => RegionEnum, {
     nullable: true,
     description: 'The region that really served: another one where a replica stood in. Null where none did.',
   })
-  servedBy!: Region | null
+  get servedBy(): Region | null {
+    return this.report.servedBy
+  }
 
   @Field(() => Int, { description: 'How many events of this page come from it.' })
-  eventCount!: number
+  get eventCount(): number {
+    return this.report.eventCount
+  }
 
   @Field(() => Float, { description: 'How long it took to answer, or to be given up, in milliseconds.' })
-  latencyMs!: number
+  get latencyMs(): number {
+    return this.report.latencyMs
+  }
 
   @Field(() => String, {
     nullable: true,
     description:
       'A stable word for what went wrong: timeout, unreachable, starting, overloaded, not_configured or error. Null where all went well.',
   })
-  reason!: string | null
+  get reason(): string | null {
+    return this.report.reason
+  }
+
+  @Field(() => SafeIntScalar, {
+    nullable: true,
+    description:
+      'How many signed events the replica in another region that served did not have yet; null where none served, or where that is not known now.',
+  })
+  async replicationLagEvents(): Promise<number | null> {
+    return (await this.report.lag())?.events ?? null
+  }
+
+  @Field(() => Float, {
+    nullable: true,
+    description:
+      'How long ago that replica last had all events, in seconds; 0 where it has them. Null where none served, or where that is not known now.',
+  })
+  async replicationLagSeconds(): Promise<number | null> {
+    return (await this.report.lag())?.seconds ?? null
+  }
 }
 
 @ObjectType('AuditEventEdge', { simpleResolvers: true, description: 'An event and its place in a list.' })
@@ -113,8 +145,8 @@ abstract class EventPageType {
 @ObjectType('AuditEventConnection', { description: 'A page of events that live in one region.' })
 export class AuditEventConnectionType extends EventPageType {
   @Field(() => RegionFetchType, { description: 'How the region answered for this page.' })
-  get region(): RegionReport {
-    return this.page.regions[0]!
+  get region(): RegionFetchType {
+    return new RegionFetchType(this.page.regions[0]!)
   }
 }
 
@@ -126,7 +158,7 @@ export class GlobalEventConnectionType extends EventPageType {
   }
 
   @Field(() => [RegionFetchType], { description: 'How each region answered for this page.' })
-  get regions(): readonly RegionReport[] {
-    return this.page.regions
+  get regions(): RegionFetchType[] {
+    return this.page.regions.map((report) => new RegionFetchType(report))
   }
 }

@@ -30,16 +30,22 @@ const limitSteps = [2, 11, 21, 51, 101, 201, 501]
 const orNull = <T>(text: string | null | undefined, decode: (text: string) => T): T | null =>
   text === null || text === undefined ? null : decode(text)
 
+/** Where an event lives, and the region whose database it was read from. */
+export interface EventPlace {
+  readonly region: Region
+  readonly servedBy: Region
+}
+
 /** An event as its region's database sent it. What merging needs is decoded when asked for, all else by `decode`. */
 export class StoredEvent {
   readonly #row: TextRow
-  readonly #region: Region
+  readonly #place: EventPlace
   #occurredAt: Date | undefined
   #event: AuditEvent | undefined
 
-  constructor(row: TextRow, region: Region) {
+  constructor(row: TextRow, place: EventPlace) {
     this.#row = row
-    this.#region = region
+    this.#place = place
   }
 
   get id(): string {
@@ -68,7 +74,7 @@ export class StoredEvent {
     const sequence = Number(row[4])
     return {
       id: this.id,
-      region: this.#region,
+      ...this.#place,
       companyId: row[1]!,
       workspaceId: this.workspaceId,
       projectId: row[3] ?? null,
@@ -176,21 +182,21 @@ export async function readVersionedPage(
 /** Events of one region in the order of the direction asked for, at most `limit`. */
 export async function readEventPage(
   tx: DirectTransaction,
-  region: Region,
+  place: EventPlace,
   request: EventPageRequest,
 ): Promise<StoredEvent[]> {
   const { sql, values, name } = eventPageStatement(request)
   const rows = await tx.lastTexts(sql, values, name)
-  return rows.slice(0, request.limit).map((row) => new StoredEvent(row, region))
+  return rows.slice(0, request.limit).map((row) => new StoredEvent(row, place))
 }
 
 /** One event of the companies the transaction sees, by any id that was answered for it, or null. */
-export async function findEvent(tx: DirectTransaction, region: Region, id: string): Promise<AuditEvent | null> {
+export async function findEvent(tx: DirectTransaction, place: EventPlace, id: string): Promise<AuditEvent | null> {
   const [row] = await tx.lastTexts(
     `select ${columns}, ${blobColumns} from event
      where id = any (array[$1::uuid, (select a.event_id from event_alias a where a.id = $1::uuid)])`,
     [id],
     'event_by_id',
   )
-  return row === undefined ? null : new StoredEvent(row, region).decode()
+  return row === undefined ? null : new StoredEvent(row, place).decode()
 }

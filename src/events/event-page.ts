@@ -1,4 +1,5 @@
 import type { Region } from '../kernel/region.js'
+import type { ReplicaLag } from '../regions/replica-state.store.js'
 import type { AuditEvent } from './audit-event.js'
 
 /** How one region answered for one page. */
@@ -10,6 +11,8 @@ export interface RegionReport {
   readonly eventCount: number
   readonly latencyMs: number
   readonly reason: string | null
+  /** How far the replica that stood in is behind; null where none did, or where nobody knows. Never rejects. */
+  readonly lag: () => Promise<Pick<ReplicaLag, 'events' | 'seconds'> | null>
 }
 
 /** How many events match, up to a limit. */

@@ -7,7 +7,13 @@ import type { Deadline } from '../kernel/deadline.js'
 import type { Region } from '../kernel/region.js'
 import type { RegionAnswer, RegionGateway } from '../regions/region-gateway.js'
 import { filterFingerprint } from './event-filter.js'
-import { type EventPageRequest, pageColumns, readVersionedPage, type StoredEvent } from './event-page.store.js'
+import {
+  type EventPageRequest,
+  pageColumns,
+  readEventPage,
+  readVersionedPage,
+  type StoredEvent,
+} from './event-page.store.js'
 import { type HeldPage, heldPage, pageFromBytes, pageToBytes } from './held-page.js'
 
 export interface FirstPagesOptions {
@@ -75,7 +81,8 @@ export class FirstPages {
   async read(request: FirstPageRequest): Promise<PageAnswer> {
     const { region, companyId, deadline, page } = request
     // A region without workspaces of the company: nothing to look for, only whether it answers.
-    if (page.workspaces.length === 0) return this.#options.gateway.read(region, [companyId], deadline, async () => [])
+    if (page.workspaces.length === 0)
+      return this.#options.gateway.read(region, [companyId], deadline, async () => [], [])
     const name = this.#nameOf(request)
     const unsent = this.#unsent.get(name)
     if (unsent !== undefined) {
@@ -115,20 +122,28 @@ export class FirstPages {
     const fence = shared?.fence(group) ?? ''
     const drops = this.#drops
     const { held, level } = await this.#find(name, request)
-    return gateway.read(region, [companyId], deadline, async (tx) => {
-      onSent()
-      const found = await readVersionedPage(tx, page, held?.version ?? null)
-      if (found === null && held !== null) {
-        this.figures.hits[level]++
-        if (level === 'memory') this.#share(name, group, held, fence)
-        else if (drops === this.#drops) this.#held.set(name, held)
-        return held.events
-      }
-      this.figures.misses++
-      const fresh = heldPage(request, found!)
-      if (drops === this.#drops) this.#held.set(name, fresh)
-      return fresh.events
-    })
+    return gateway.read(
+      region,
+      [companyId],
+      deadline,
+      async (tx, _, servedBy) => {
+        onSent()
+        // What a replica has is read anew each time: its events are opened with keys of another region.
+        if (servedBy !== region) return readEventPage(tx, { region, servedBy }, page)
+        const found = await readVersionedPage(tx, page, held?.version ?? null)
+        if (found === null && held !== null) {
+          this.figures.hits[level]++
+          if (level === 'memory') this.#share(name, group, held, fence)
+          else if (drops === this.#drops) this.#held.set(name, held)
+          return held.events
+        }
+        this.figures.misses++
+        const fresh = heldPage(request, found!)
+        if (drops === this.#drops) this.#held.set(name, fresh)
+        return fresh.events
+      },
+      page.workspaces.map(({ id }) => id),
+    )
   }
 
   /** The page as it was when it was last read, if that can still be shown. */

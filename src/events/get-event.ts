@@ -1,8 +1,9 @@
 import { admitSomebody, findReaches, reachesWorkspace } from '../auth/permissions.js'
 import type { Viewer } from '../auth/viewer.js'
-import { deadlineAfter } from '../kernel/deadline.js'
+import { type Deadline, deadlineAfter } from '../kernel/deadline.js'
 import { DomainError } from '../kernel/domain-error.js'
 import { decodeRegionalId, encodeRegionalId } from '../kernel/ids.js'
+import type { Region } from '../kernel/region.js'
 import { valueOf } from '../regions/region-gateway.js'
 import type { AuditEvent } from './audit-event.js'
 import { findIndexedCompany } from './event-index.store.js'
@@ -32,11 +33,35 @@ export async function getEvent(deps: EventReads, viewer: Viewer, id: string, fie
   // The region in the id is the caller's claim: where it holds nothing of the caller's there is nothing to ask.
   if (!workspaces.some(({ dataRegion }) => dataRegion === region)) return null
   const deadline = deadlineAfter(deps.regionDeadlineMs)
-  const event = valueOf(await deps.gateway.read(region, companyIds, deadline, (tx) => findEvent(tx, region, uuid)))
+  const inRegion = companyIds.filter((id) =>
+    workspaces.some(({ companyId, dataRegion }) => companyId === id && dataRegion === region),
+  )
+  const event = await findIn(deps, region, inRegion, uuid, deadline)
   if (event === null) return null
   const workspace = workspaces.find((one) => one.id === event.workspaceId)
   if (workspace === undefined) return null
   return event.receivedAt >= retentionCutoff(workspace.retentionDays, deps.clock.now()) ? event : null
+}
+
+/**
+ * Looks for an event in its region, or in a replica. Companies may have replicas in different regions, or none: where
+ * the region does not answer they are asked for one by one, and an event that is in none of those that answer may be in
+ * one that doesn't.
+ */
+async function findIn(
+  deps: EventReads,
+  region: Region,
+  companyIds: readonly string[],
+  uuid: string,
+  deadline: Deadline,
+): Promise<AuditEvent | null> {
+  const ask = (companies: readonly string[]) =>
+    deps.gateway.read(region, companies, deadline, (tx, _, servedBy) => findEvent(tx, { region, servedBy }, uuid))
+  const answer = await ask(companyIds)
+  if (answer.status !== 'UNAVAILABLE' || companyIds.length < 2) return valueOf(answer)
+  const answers = await Promise.all(companyIds.map((id) => ask([id])))
+  for (const one of answers) if (one.status !== 'UNAVAILABLE' && one.value !== null) return one.value
+  return valueOf(answers.find(({ status }) => status === 'UNAVAILABLE') ?? answers[0]!)
 }
 
 /**

@@ -37,7 +37,7 @@ interface PageAsked {
 
 /** A page that has just been read. */
 export function heldPage({ region, now, page }: PageAsked, { version, rows }: VersionedRows): HeldPage {
-  const events = rows.map((row) => new StoredEvent(row, region))
+  const events = rows.map((row) => new StoredEvent(row, { region, servedBy: region }))
   const cutoffs = new Map(page.workspaces.map(({ id, cutoff }) => [id, cutoff.getTime()]))
   const leftMs = events.map((event) => event.receivedAt.getTime() - cutoffs.get(event.workspaceId)!)
   const readAtMs = now.getTime()
@@ -58,7 +58,7 @@ export function pageFromBytes(region: Region, bytes: Buffer, shared: Sharing): H
     readAtMs: number
     shownUntilMs: number | null
   }
-  const events = rows.map((row) => new StoredEvent(row, region))
+  const events = rows.map((row) => new StoredEvent(row, { region, servedBy: region }))
   return { ...held(region, { version, rows, events, readAtMs, shownUntilMs: shownUntilMs ?? Infinity }), shared }
 }
 

@@ -9,6 +9,7 @@ import { notFound } from '../kernel/domain-error.js'
 import { decodeId } from '../kernel/ids.js'
 import type { Region } from '../kernel/region.js'
 import type { RegionAnswer } from '../regions/region-gateway.js'
+import { readReplicaLags, type ReplicaLag } from '../regions/replica-state.store.js'
 import type { AuditEvent } from './audit-event.js'
 import type { WorkspaceWindow } from './event-conditions.js'
 import { type EventFilter, type EventFilterInput, filterFingerprint, parseEventFilter } from './event-filter.js'
@@ -109,9 +110,10 @@ export async function listEvents(
     compare: direction === 'older' ? newestFirst : oldestFirst,
     position,
     size: page.size,
-    read: async (tx, region, from, limit) => {
-      const request = requestOf(region, limit)
-      return request.workspaces.length === 0 ? [] : readEventPage(tx, region, { ...request, position: from })
+    workspacesIn: (region) => (windowsByRegion.get(region) ?? []).map(({ id }) => id),
+    read: async (tx, place, from, limit) => {
+      const request = requestOf(place.region, limit)
+      return request.workspaces.length === 0 ? [] : readEventPage(tx, place, { ...request, position: from })
     },
     readFirst: (region, limit) =>
       deps.firstPages.read({
@@ -135,11 +137,29 @@ export async function listEvents(
     hasPreviousPage: forward ? position !== null : merged.more,
     cursorOf: ({ occurredAt, id }) => codec.encode({ timeMs: occurredAt.getTime(), uuid: id }),
     total,
-    regions: answers.map((answer) => reportOf(answer, events)),
+    regions: answers.map((answer) => ({
+      ...reportOf(answer, events),
+      lag: lagOf(deps, reach.companyId, answer),
+    })),
   }
 }
 
-const reportOf = (answer: RegionAnswer<unknown>, events: readonly AuditEvent[]): RegionReport => ({
+/** How far the replica that stood in is behind; looked up when asked for, null where nothing stood in or nobody knows. */
+function lagOf(deps: EventReads, companyId: string, answer: RegionAnswer<unknown>): () => Promise<ReplicaLag | null> {
+  let lag: Promise<ReplicaLag | null> | undefined
+  const { region, servedBy } = answer
+  if (servedBy === null || servedBy === region) return () => Promise.resolve(null)
+  return () =>
+    (lag ??= readReplicaLags(deps.control, companyId)
+      .then((lags) => lags.find((one) => one.home === region && one.replica === servedBy) ?? null)
+      .catch((error: unknown) => {
+        if (!(error instanceof DatabaseError && error.unavailable))
+          deps.report(error, 'reading how far a replica is behind')
+        return null
+      }))
+}
+
+const reportOf = (answer: RegionAnswer<unknown>, events: readonly AuditEvent[]): Omit<RegionReport, 'lag'> => ({
   region: answer.region,
   status: answer.status,
   servedBy: answer.servedBy,

@@ -4,7 +4,7 @@ import type { Region } from '../kernel/region.js'
 import type { DirectTransaction } from '../db/database.js'
 import { mergePages, type SourcePage } from '../regions/merge-pages.js'
 import type { RegionAnswer, RegionGateway } from '../regions/region-gateway.js'
-import type { StoredEvent } from './event-page.store.js'
+import type { EventPlace, StoredEvent } from './event-page.store.js'
 
 /** A page to be read from several regions. */
 export interface MergedPageRequest {
@@ -15,8 +15,10 @@ export interface MergedPageRequest {
   /** Exclusive; null: from the end of the list. */
   readonly position: KeysetPosition | null
   readonly size: number
+  /** The workspaces of a region that the page is about. */
+  workspacesIn(this: void, region: Region): readonly string[]
   /** At most `limit` events of a region, in the order of `compare`. */
-  read(tx: DirectTransaction, region: Region, position: KeysetPosition | null, limit: number): Promise<StoredEvent[]>
+  read(tx: DirectTransaction, place: EventPlace, position: KeysetPosition | null, limit: number): Promise<StoredEvent[]>
   /** What the gateway says to `read` from the end of the list; somebody may know it already. */
   readFirst(region: Region, limit: number): Promise<RegionAnswer<readonly StoredEvent[]>>
 }
@@ -39,8 +41,13 @@ export async function readMergedPage(gateway: RegionGateway, request: MergedPage
   const first = regions.length < 2 ? size : Math.min(size, Math.ceil((size / regions.length) * shareFactor))
   const answers =
     request.position !== null
-      ? await gateway.readEach(regions, companies, deadline, async (tx, region) =>
-          pageOf(await request.read(tx, region, request.position, first + 1), first),
+      ? await gateway.readEach(
+          regions,
+          companies,
+          deadline,
+          async (tx, region, servedBy) =>
+            pageOf(await request.read(tx, { region, servedBy }, request.position, first + 1), first),
+          request.workspacesIn,
         )
       : await Promise.all(regions.map(async (region) => cut(await request.readFirst(region, first + 1), first)))
   for (;;) {
@@ -55,8 +62,13 @@ export async function readMergedPage(gateway: RegionGateway, request: MergedPage
         if (!known.more || end === undefined || compare(end, last) > 0) return
         const position = { timeMs: end.occurredAt.getTime(), uuid: end.id }
         const left = size - known.items.length
-        const rest = await gateway.read(answer.region, companies, deadline, async (tx, region) =>
-          pageOf(await request.read(tx, region, position, left + 1), left),
+        const rest = await gateway.read(
+          answer.region,
+          companies,
+          deadline,
+          async (tx, region, servedBy) =>
+            pageOf(await request.read(tx, { region, servedBy }, position, left + 1), left),
+          request.workspacesIn(answer.region),
         )
         answers[index] = joined(answer, known, rest)
       }),

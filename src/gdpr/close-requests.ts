@@ -25,16 +25,17 @@ import { turnBucket } from './turn-bucket.js'
 const TIMEOUT_MS = 60_000
 const TAGS_PER_PAGE = 1_000
 const NIL_UUID = '00000000-0000-0000-0000-000000000000'
-const regionTables = ['event', 'subject_key', 'idempotency_key']
+const regionTables = ['event', 'subject_key', 'idempotency_key', 'replica.event']
 const controlTables = ['event_index', 'gdpr_request']
 
 /**
- * Follows a request, of whose subject the regions hold nothing any more, into what is kept elsewhere: the global index
- * and exports. Notes the evidence. False where the index was not there yet.
+ * Follows a request, of whose subject the regions hold nothing any more, into what is kept elsewhere: replicas, the global
+ * index and exports. Notes the evidence. False where the index was not there yet.
  */
 export async function eraseElsewhere(deps: ErasureDeps, item: ErasureItem, signal: AbortSignal): Promise<boolean> {
   const { control } = deps
   const { id } = item.request
+  await eraseReplicas(deps, item, signal)
   let erased = 0
   for (const [region, workspaceIds] of item.workspaces) {
     signal.throwIfAborted()
@@ -45,6 +46,19 @@ export async function eraseElsewhere(deps: ErasureDeps, item: ErasureItem, signa
   if ((await countIndexed(control, all, item.subject.tags)) > 0) return false
   await storeTotals(control, id, { erased })
   return true
+}
+
+/** A request is not done before every copy in other regions has followed; one that is down has it wait. */
+async function eraseReplicas(deps: ErasureDeps, item: ErasureItem, signal: AbortSignal): Promise<void> {
+  const completedAt = deps.clock.now()
+  for (const evidence of await deps.replicas.apply(item.request, item.workspaces, signal))
+    await storeEvidence(
+      deps.control,
+      item.request.id,
+      { ...evidence, completedAt },
+      evidence.store === 'replica events' ? 'set' : 'add',
+    )
+  deps.onStep?.('replicas.erased')
 }
 
 async function noteRegion(
@@ -146,9 +160,11 @@ export async function destroyRequestKeys(
 /** Has the databases let go of what deleted rows leave in their files. Notes what could not be. */
 export async function reclaimAfter(deps: ErasureDeps, requests: readonly SealedGdprRequest[]): Promise<void> {
   const regionsOf = new Map<Region, SealedGdprRequest[]>()
-  for (const request of requests)
-    for (const region of (await workspacesByRegion(deps, request.companyId)).keys())
+  for (const request of requests) {
+    const homes = (await workspacesByRegion(deps, request.companyId)).keys()
+    for (const region of new Set([...homes, ...(await deps.replicas.regionsOf(request.companyId))]))
       regionsOf.set(region, [...(regionsOf.get(region) ?? []), request])
+  }
   for (const [region, own] of regionsOf) {
     const kept = await reclaimFrom(deps, region, regionTables)
     const completedAt = deps.clock.now()

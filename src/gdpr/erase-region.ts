@@ -36,7 +36,12 @@ export async function eraseValues(
     const matched = await countTaggedEvents(database, subject.companyId, workspaceIds, subject.tags)
     await storeTotals(deps.control, requestId, { matched })
   }
-  const own = { ...deps, tagKeyOf: (companyId: string) => deps.facts.tagKey(companyId) }
+  const own = {
+    ...deps,
+    tagKeyOf: (companyId: string) => deps.facts.tagKey(companyId),
+    onErased: (chain: { workspaceId: string; companyId: string }, sequence: number) =>
+      deps.replicas.erased(chain, sequence),
+  }
   for (const workspaceId of workspaceIds)
     await eraseWorkspace(
       own,

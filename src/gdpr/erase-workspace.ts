@@ -30,6 +30,8 @@ export interface EraseWorkspaceDeps {
   readonly clock: Clock
   /** Told after each commit, so that index and checkpoints follow. */
   readonly onCommitted: (region: Region, chains: readonly { workspaceId: string; companyId: string }[]) => void
+  /** Told of each erasure that was committed, before anything else is done. */
+  readonly onErased: (chain: { workspaceId: string; companyId: string }, sequence: number) => Promise<void>
 }
 
 /** Who is to be erased, and how. */
@@ -173,7 +175,7 @@ async function commitErasure(
       idempotency: null,
     },
   )
-  await database.transaction({ companies: [companyId], timeoutMs: TIMEOUT_MS }, async (tx) => {
+  const erasure = await database.transaction({ companies: [companyId], timeoutMs: TIMEOUT_MS }, async (tx) => {
     const keyIds = (): string[] =>
       rows.flatMap((row) => [row.identity, row.content].flatMap((blob) => (blob === null ? [] : [blobKeyId(blob)])))
     await holdSubjectKeys(tx, { subjectKeys: deps.subjectKeys, region, epoch, keyIds })
@@ -183,7 +185,9 @@ async function commitErasure(
     const sequence = outcome !== undefined && 'receipts' in outcome ? outcome.receipts[0]?.sequence : undefined
     if (sequence == null) throw new Error('an erasure event was not linked')
     await eraseDisclosures(tx, workspaceId, { sequence, at, pseudonym: subject.pseudonym }, rows)
+    return sequence
   })
+  await deps.onErased({ workspaceId, companyId }, erasure)
   deps.onCommitted(region, [{ workspaceId, companyId }])
 }
 

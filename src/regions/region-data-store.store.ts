@@ -46,7 +46,7 @@ export async function loadRegionSettings(
 
 /** Writes one region's settings in place of what was there. Every process hears of it. */
 export async function saveRegionSettings(
-  control: Database,
+  control: Pick<Database, 'query'>,
   secrets: ControlSecrets,
   region: Region,
   settings: RegionSettings,

@@ -4,7 +4,9 @@ import { DatabaseError } from '../db/database-error.js'
 import { type Deadline, DeadlineExceeded, within } from '../kernel/deadline.js'
 import { DomainError } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
+import type { ControlFacts } from '../directory/control-facts.js'
 import { CircuitBreaker } from './circuit-breaker.js'
+import { isReplicaFit, replicasOf } from './fit-replica.js'
 import type { RegionTrouble } from './region-state.js'
 import type { RegionRegistry } from './region-registry.js'
 
@@ -38,7 +40,11 @@ export type RegionAnswer<T> = {
     }
 )
 
-export type RegionRead<T> = (tx: DirectTransaction, region: Region) => Promise<T>
+/** `servedBy` is the region whose database and keys it runs with: another one where a replica stands in. */
+export type RegionRead<T> = (tx: DirectTransaction, region: Region, servedBy: Region) => Promise<T>
+
+/** What the gateway knows of tenants: who has replicas where, and what must have come there. */
+export type ReplicaFacts = Pick<ControlFacts, 'peekCompany' | 'company' | 'workspacesOf' | 'erasureFloors'>
 
 type Side = 'primary' | 'readOnly'
 
@@ -49,8 +55,8 @@ const breakMs = 250
 const probeTimeoutMs = 1000
 /** A database gives up by itself at the deadline; this is for one that doesn't. */
 const guardMs = 100
-/** The part of the time a primary gets where a read-only server could still answer after it. */
-const primaryShare = 0.5
+/** The part of the time that is left which a database gets where another could still answer after it. */
+const attemptShare = 0.5
 
 function failureOf(error: unknown): RegionFailure {
   if (error instanceof DeadlineExceeded) return 'timeout'
@@ -77,12 +83,23 @@ class NotAsked extends Error {
   }
 }
 
+/** The replica is not, or no longer, one that may be read. */
+class NotFit extends Error {
+  override readonly name = 'NotFit'
+}
+
+type HomeAnswer<T> =
+  | { readonly value: T; readonly servedBy: Region; readonly reason: RegionFailure | null; readonly cause?: undefined }
+  | { readonly reason: RegionFailure; readonly cause: unknown }
+
 /**
  * Reads in regions. What a region can't answer is an answer too: nothing here rejects because a region is down. The
- * primary is asked; only where it doesn't answer is the region's read-only server, and the answer says so.
+ * primary is asked; only where it doesn't answer is the region's read-only server, and then the regions that keep
+ * replicas for the company, and the answer says so.
  */
 export class RegionGateway {
   readonly #registry: RegionRegistry
+  readonly #facts: ReplicaFacts
   readonly #breakers = new WeakMap<Database, Breakers>()
   readonly #lastFailure = new WeakMap<CircuitBreaker, RegionFailure>()
   readonly #probers = new Map<CircuitBreaker, Promise<void>>()
@@ -90,8 +107,9 @@ export class RegionGateway {
   readonly #isFailedOver: (region: Region) => boolean
 
   /** `isFailedOver`: says of which regions the primary is not to be asked, whatever it would answer. */
-  constructor(registry: RegionRegistry, isFailedOver: (region: Region) => boolean = () => false) {
+  constructor(registry: RegionRegistry, facts: ReplicaFacts, isFailedOver: (region: Region) => boolean = () => false) {
     this.#registry = registry
+    this.#facts = facts
     this.#isFailedOver = isFailedOver
   }
 
@@ -120,45 +138,30 @@ export class RegionGateway {
   }
 
   /**
-   * Runs `read` in a read-only transaction in one region that sees the rows of `companies`. Rejects only with what
-   * `read` throws of its own (a `DomainError`).
+   * Runs `read` in a read-only transaction in one region that sees the rows of `companies`. `workspaceIds`: what it is
+   * about, so that a replica need be fit for no more; all of the companies' in the region where left out. Rejects only
+   * with what `read` throws of its own (a `DomainError`).
    */
   async read<T>(
     region: Region,
     companies: readonly string[],
     deadline: Deadline,
     read: RegionRead<T>,
+    workspaceIds?: readonly string[],
   ): Promise<RegionAnswer<T>> {
     const startedMs = performance.now()
     const latencyMs = () => Math.round((performance.now() - startedMs) * 100) / 100
     if (this.#registry.find(region) === undefined)
       return { region, status: 'UNAVAILABLE', servedBy: null, latencyMs: 0, reason: 'not_configured', cause: null }
-    return this.#registry.use(region, async ({ database }) => {
-      const attempt = (from: Side, timeoutMs: number) =>
-        this.#attempt(region, database, from, timeoutMs, () =>
-          database.transaction({ companies, readOnly: true, from, genericPlans: true, timeoutMs }, (tx) =>
-            read(tx, region),
-          ),
-        )
-      const primaryMs = deadline.remainingMs() * (database.hasReadOnly ? primaryShare : 1)
-      try {
-        if (this.#isFailedOver(region)) throw new NotAsked('failed_over')
-        const value = await attempt('primary', primaryMs)
-        return { region, status: 'OK', servedBy: region, latencyMs: latencyMs(), reason: null, value }
-      } catch (error) {
-        if (error instanceof DomainError) throw error
-        const reason = error instanceof NotAsked ? error.failure : failureOf(error)
-        if (database.hasReadOnly) {
-          try {
-            const value = await attempt('readOnly', deadline.remainingMs())
-            return { region, status: 'SERVED_BY_REPLICA', servedBy: region, latencyMs: latencyMs(), reason, value }
-          } catch (readOnlyError) {
-            if (readOnlyError instanceof DomainError) throw readOnlyError
-          }
-        }
-        return { region, status: 'UNAVAILABLE', servedBy: null, latencyMs: latencyMs(), reason, cause: error }
-      }
-    })
+    const hasReplica = this.#mayHaveReplica(region, companies)
+    const own = await this.#readHome(region, companies, deadline, read, hasReplica)
+    if ('value' in own && own.reason === null)
+      return { region, status: 'OK', servedBy: region, latencyMs: latencyMs(), reason: null, value: own.value }
+    const { reason } = own
+    const stoodIn = 'value' in own ? own : await this.#readReplicas(region, companies, deadline, read, workspaceIds)
+    return stoodIn === null
+      ? { region, status: 'UNAVAILABLE', servedBy: null, latencyMs: latencyMs(), reason: reason!, cause: own.cause }
+      : { ...stoodIn, region, status: 'SERVED_BY_REPLICA', latencyMs: latencyMs(), reason: reason! }
   }
 
   /** {@link read} in several regions at once: as slow as the slowest, never slower than the deadline. */
@@ -167,8 +170,88 @@ export class RegionGateway {
     companies: readonly string[],
     deadline: Deadline,
     read: RegionRead<T>,
+    workspacesIn?: (region: Region) => readonly string[],
   ): Promise<RegionAnswer<T>[]> {
-    return Promise.all(regions.map((region) => this.read(region, companies, deadline, read)))
+    return Promise.all(regions.map((region) => this.read(region, companies, deadline, read, workspacesIn?.(region))))
+  }
+
+  /** From the region's own databases. `reason`: why not from its primary; null where it was. */
+  async #readHome<T>(
+    region: Region,
+    companies: readonly string[],
+    deadline: Deadline,
+    read: RegionRead<T>,
+    hasReplica: boolean,
+  ): Promise<HomeAnswer<T>> {
+    return this.#registry.use(region, async ({ database }) => {
+      const attempt = (from: Side, share: number) => {
+        const timeoutMs = deadline.remainingMs() * share
+        return this.#attempt(region, database, from, timeoutMs, () =>
+          database.transaction({ companies, readOnly: true, from, genericPlans: true, timeoutMs }, (tx) =>
+            read(tx, region, region),
+          ),
+        )
+      }
+      try {
+        if (this.#isFailedOver(region)) throw new NotAsked('failed_over')
+        const value = await attempt('primary', database.hasReadOnly || hasReplica ? attemptShare : 1)
+        return { value, servedBy: region, reason: null }
+      } catch (error) {
+        if (error instanceof DomainError) throw error
+        const reason = error instanceof NotAsked ? error.failure : failureOf(error)
+        if (!database.hasReadOnly) return { reason, cause: error }
+        try {
+          const value = await attempt('readOnly', hasReplica ? attemptShare : 1)
+          return { value, servedBy: region, reason }
+        } catch (readOnlyError) {
+          if (readOnlyError instanceof DomainError) throw readOnlyError
+        }
+        return { reason, cause: error }
+      }
+    })
+  }
+
+  /** From the first region that keeps a fit replica of all that is asked for; null where there is none. */
+  async #readReplicas<T>(
+    home: Region,
+    companies: readonly string[],
+    deadline: Deadline,
+    read: RegionRead<T>,
+    workspaceIds: readonly string[] | undefined,
+  ): Promise<{ readonly value: T; readonly servedBy: Region } | null> {
+    const replicas = await within(deadline.remainingMs(), replicasOf(this.#facts, home, companies, workspaceIds)).catch(
+      () => null,
+    )
+    if (replicas === null) return null
+    for (const [index, replica] of replicas.regions.entries()) {
+      const timeoutMs = deadline.remainingMs() / (replicas.regions.length - index)
+      try {
+        const value = await this.#registry.use(replica, ({ database }) =>
+          this.#attempt(replica, database, 'primary', timeoutMs, () =>
+            database.transaction(
+              { companies, schema: 'replica', readOnly: true, genericPlans: true, timeoutMs },
+              async (tx) => {
+                // Sent before what is read, and looked at after: it costs no time of its own.
+                const isFit = isReplicaFit(tx, home, replicas.required)
+                const found = await read(tx, home, replica)
+                if (!(await isFit)) throw new NotFit()
+                return found
+              },
+            ),
+          ),
+        )
+        return { value, servedBy: replica }
+      } catch (error) {
+        if (error instanceof DomainError && error.code !== 'REGION_UNAVAILABLE') throw error
+      }
+    }
+    return null
+  }
+
+  /** As far as memory knows: then the home leaves some of the time to replicas. */
+  #mayHaveReplica(home: Region, companies: readonly string[]): boolean {
+    const isCopied = (id: string) => this.#facts.peekCompany(id)?.replicateTo.some((region) => region !== home) === true
+    return companies.length > 0 && companies.every(isCopied)
   }
 
   async #attempt<T>(

@@ -26,6 +26,12 @@ import { CompanyRegionsResolver } from '../workspaces/company-regions.resolver.j
 import { CompanyResolver } from '../workspaces/company.resolver.js'
 import type { CompanyRegionsDeps } from '../workspaces/get-company-regions.js'
 import type { DashboardDeps } from '../workspaces/dashboard-changes.js'
+import {
+  RegionAdministrationResolver,
+  type RegionAdministrationDeps,
+} from '../workspaces/region-administration.resolver.js'
+import { ReplicationResolver } from '../replication/replication.resolver.js'
+import type { ResyncReplicaDeps } from '../replication/resync-replica.js'
 import { ProjectResolver } from '../workspaces/project.resolver.js'
 import { MembershipResolver, UserViewerResolver } from '../workspaces/user-viewer.resolver.js'
 import { ViewerResolver } from '../workspaces/viewer.resolver.js'
@@ -45,6 +51,8 @@ export interface SchemaDeps {
   readonly adminChains: AdminChainDeps
   readonly exports: ExportApi
   readonly companyRegions: CompanyRegionsDeps
+  readonly regionAdministration: RegionAdministrationDeps
+  readonly replication: ResyncReplicaDeps
   readonly jobs: RunJobDeps
   readonly gdpr: GdprListDeps
   readonly dashboard: DashboardDeps
@@ -76,6 +84,8 @@ const resolvers = [
   [AdminCheckpointResolver, (deps: SchemaDeps) => new AdminCheckpointResolver(deps.adminChains)],
   [VerifyAdminLogResolver, (deps: SchemaDeps) => new VerifyAdminLogResolver(deps.adminChains)],
   [CompanyRegionsResolver, (deps: SchemaDeps) => new CompanyRegionsResolver(deps.companyRegions)],
+  [RegionAdministrationResolver, (deps: SchemaDeps) => new RegionAdministrationResolver(deps.regionAdministration)],
+  [ReplicationResolver, (deps: SchemaDeps) => new ReplicationResolver(deps.replication)],
   [JobResolver, (deps: SchemaDeps) => new JobResolver(deps.jobs)],
   [GdprResolver, (deps: SchemaDeps) => new GdprResolver(deps.gdpr)],
 ] as const

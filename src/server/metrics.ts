@@ -27,6 +27,9 @@ export interface MetricSources {
   readonly checkpointAlarms: () => ReadonlyMap<string, number>
   readonly verificationFailures: () => ReadonlyMap<string, number>
   readonly cache: () => AllCacheFigures
+  readonly replicaAlarms: () => ReadonlyMap<string, number>
+  /** Events that the replicas of a region do not have yet. */
+  readonly replicationBacklog: () => Promise<ReadonlyMap<Region, number>>
 }
 
 /** A request to the HTTP server that was answered. */
@@ -165,6 +168,19 @@ function addRegionFigures(registry: Registry, sources: MetricSources): void {
   )
   registry.registerMetric(
     new Gauge({
+      name: 'hyrelog_replication_backlog',
+      help: "Signed events that the region's replicas of other regions' chains do not have yet.",
+      labelNames,
+      registers: [],
+      async collect() {
+        const backlog = await answerOrNull(sources.replicationBacklog())
+        this.reset()
+        for (const [region, events] of backlog ?? []) this.set({ region }, events)
+      },
+    }),
+  )
+  registry.registerMetric(
+    new Gauge({
       name: 'hyrelog_index_outbox_pending',
       help: 'Events that the global index does not know yet.',
       labelNames,
@@ -180,12 +196,15 @@ function addRegionFigures(registry: Registry, sources: MetricSources): void {
 }
 
 /** Null where the region does not say in time: the health check is what reports that. */
-async function pendingOf(sources: MetricSources, region: Region): Promise<number | null> {
+const pendingOf = (sources: MetricSources, region: Region): Promise<number | null> =>
+  answerOrNull(sources.indexPendingOf(region))
+
+async function answerOrNull<T>(answer: Promise<T>): Promise<T | null> {
   const unanswered = (error: unknown): null => {
     if (error instanceof DeadlineExceeded || error instanceof DatabaseError || error instanceof DomainError) return null
     throw error
   }
-  return within(REGION_TIMEOUT_MS, sources.indexPendingOf(region)).catch(unanswered)
+  return within(REGION_TIMEOUT_MS, answer).catch(unanswered)
 }
 
 function addAlarmFigures(registry: Registry, sources: MetricSources): void {
@@ -210,6 +229,18 @@ function addAlarmFigures(registry: Registry, sources: MetricSources): void {
       collect() {
         this.reset()
         for (const [reason, count] of sources.verificationFailures()) this.inc({ reason }, count)
+      },
+    }),
+  )
+  registry.registerMetric(
+    new Counter({
+      name: 'hyrelog_replica_alarms_total',
+      help: 'Replicas found to contradict their home.',
+      labelNames: ['reason'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const [reason, count] of sources.replicaAlarms()) this.inc({ reason }, count)
       },
     }),
   )

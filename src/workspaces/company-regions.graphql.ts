@@ -1,5 +1,6 @@
-import { Field, Float, ObjectType, registerEnumType } from 'type-graphql'
+import { Field, Float, Int, ObjectType, registerEnumType } from 'type-graphql'
 import { RegionEnum } from '../graphql/region.graphql.js'
+import { SafeIntScalar } from '../graphql/scalars.js'
 import type { Region } from '../kernel/region.js'
 
 export const ColdStorageProviderEnum = { LOCAL: 'LOCAL', AWS: 'AWS', AZURE: 'AZURE', GCP: 'GCP' } as const
@@ -46,6 +47,27 @@ export class CompanyRegionType {
     description: 'Where its archives go; null where the region is not configured.',
   })
   coldStorage!: ColdStorageConfigType | null
+
+  @Field(() => SafeIntScalar, {
+    nullable: true,
+    description:
+      "How many signed events of the company's chains in other regions its replicas here do not have yet. Null for the primary region, and where it is not known now.",
+  })
+  replicationLagEvents!: number | null
+
+  @Field(() => Float, {
+    nullable: true,
+    description:
+      'How long ago they last had all of them, in seconds; 0 where they have them. Null for the primary region, where they never had, and where it is not known now.',
+  })
+  replicationLagSeconds!: number | null
+
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'How many replicas here were stopped because they contradict their home: nothing is copied to them nor read from them until staff have them rebuilt. Null as above.',
+  })
+  stoppedReplicas!: number | null
 }
 
 @ObjectType('CompanyRegions', { simpleResolvers: true, description: 'Where a company keeps its events.' })

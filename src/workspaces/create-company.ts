@@ -57,10 +57,14 @@ export async function createCompany(
   })
 }
 
-/** The regions that keep replicas: not the primary, none twice. `BAD_USER_INPUT` naming `replicateTo`. */
-export function validReplicas(primary: Region, replicateTo: readonly Region[]): readonly Region[] {
-  if (replicateTo.some((region) => !isRegion(region))) throw badInput('replicateTo', 'must hold regions only.')
-  if (replicateTo.includes(primary)) throw badInput('replicateTo', `must not hold the primary region, ${primary}.`)
-  if (new Set(replicateTo).size !== replicateTo.length) throw badInput('replicateTo', 'must not hold a region twice.')
+/** The regions that keep replicas: not the primary, none twice. `BAD_USER_INPUT` naming the field. */
+export function validReplicas(
+  primary: Region,
+  replicateTo: readonly Region[],
+  field = 'replicateTo',
+): readonly Region[] {
+  if (replicateTo.some((region) => !isRegion(region))) throw badInput(field, 'must hold regions only.')
+  if (replicateTo.includes(primary)) throw badInput(field, `must not hold the primary region, ${primary}.`)
+  if (new Set(replicateTo).size !== replicateTo.length) throw badInput(field, 'must not hold a region twice.')
   return replicateTo
 }

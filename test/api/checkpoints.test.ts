@@ -194,7 +194,7 @@ describe('a chain of 600 events', () => {
 
   it('is proven with a fixed number of statements and few nodes', async () => {
     const { app } = world
-    const gateway = new RegionGateway(app.registry)
+    const gateway = new RegionGateway(app.registry, app.facts)
     const counts = { statements: 0, nodeBytes: 0 }
     const counting = (tx: DirectTransaction): DirectTransaction => ({
       lastTexts(sql, values, name) {
@@ -213,7 +213,7 @@ describe('a chain of 600 events', () => {
       ...app,
       gateway: {
         read: (region, companies, deadline, read) =>
-          gateway.read(region, companies, deadline, (tx, from) => read(counting(tx), from)),
+          gateway.read(region, companies, deadline, (tx, from, servedBy) => read(counting(tx), from, servedBy)),
       } as RegionGateway,
       cursorKey: deriveCursorKey(pepper),
       regionDeadlineMs: 5000,
