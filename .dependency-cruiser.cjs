@@ -2,7 +2,7 @@
 const layers = [
   ['kernel'],
   ['ledger'],
-  ['db'],
+  ['db', 'objects'],
   ['sealing'],
   ['directory'],
   ['regions'],
