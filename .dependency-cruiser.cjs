@@ -10,7 +10,7 @@ const layers = [
   ['auth'],
   ['graphql'],
   ['jobs'],
-  ['workspaces', 'events', 'checkpoints', 'members', 'exports', 'verification', 'gdpr'],
+  ['workspaces', 'events', 'checkpoints', 'members', 'exports', 'verification', 'gdpr', 'archive'],
   ['demo'],
   ['server'],
   ['cli'],
@@ -22,8 +22,9 @@ const featureEdges = {
   checkpoints: ['events'],
   members: ['workspaces'],
   exports: ['events', 'workspaces', 'checkpoints'],
-  verification: ['workspaces', 'checkpoints'],
-  gdpr: ['events', 'exports', 'members', 'workspaces'],
+  verification: ['events', 'workspaces', 'checkpoints'],
+  archive: ['events', 'workspaces', 'checkpoints'],
+  gdpr: ['archive', 'events', 'exports', 'members', 'workspaces'],
 }
 const features = Object.keys(featureEdges)
 

@@ -20,7 +20,14 @@ import { Indexer } from './events/indexer.js'
 import { ExportRunner } from './exports/export-runner.js'
 import { openDownload } from './exports/open-download.js'
 import { noteSigners } from './exports/note-signers.js'
+import { ArchiveAlarms } from './archive/archive-alarms.js'
+import type { ArchiveDeps } from './archive/archive-deps.js'
+import { ArchiveFigures } from './archive/archive-figures.js'
+import { ArchiveReader } from './archive/archive-reader.js'
+import { readArchiveFigures } from './archive/archive-object.store.js'
+import { BucketStores } from './archive/bucket-stores.js'
 import type { LeaseTimes } from './jobs/job-runner.js'
+import { openObjectStore } from './objects/open-object-store.js'
 import type { Scheduler } from './jobs/scheduler.js'
 import { type Clock, systemClock } from './kernel/clock.js'
 import { deriveCursorKey } from './kernel/cursor.js'
@@ -82,6 +89,8 @@ export interface App {
   readonly scheduler: Scheduler
   /** What carrying out requests of data subjects takes. */
   readonly erasure: ErasureDeps
+  /** What archiving takes. */
+  readonly archive: ArchiveDeps
   /** How the regions are. */
   readonly health: RegionHealth
   readonly clock: Clock
@@ -94,6 +103,7 @@ export interface App {
 /** After this long, connections with requests under way are cut. */
 const closeGraceMs = 10_000
 const databaseCloseTimeoutMs = 5000
+const ARCHIVE_FIGURES_TIMEOUT_MS = 1000
 
 export const createLogger = (level: Config['logLevel']): Logger => pino({ name: 'hyrelog', level, base: null })
 
@@ -173,6 +183,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
   const { config, controlUrl } = options
   const stores = await openStores(options, clock, log)
   const { control, registry, facts, health, vault, subjectKeys } = stores
+  const archive = makeArchive(stores, config, clock, log)
   const recording = makeRecording(stores, options, {
     clock,
     log,
@@ -204,6 +215,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     control,
     facts,
     subjectKeys,
+    archives: archive.reader,
     checkpointer,
     clock,
     log,
@@ -218,6 +230,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     keys: signingKeys,
     newSubjectKeys: () => new SubjectKeys({ vault, clock }),
     tagKey: (companyId) => facts.tagKey(companyId),
+    archives: archive.reader,
     alarms: new ChainAlarms(log, clock),
     slots: new VerificationSlots(),
   }
@@ -227,21 +240,34 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     indexPendingOf: (region) => indexer.pendingOf(region),
     checkpointAlarms: () => checkpointer.alarms.counts,
     verificationFailures: () => verification.alarms.counts,
+    archiveFaults: () => archive.alarms.counts,
+    archiveWork: () => archive.figures.counts,
+    archivedOf: (region) =>
+      registry.use(region, ({ database }) => readArchiveFigures(database, ARCHIVE_FIGURES_TIMEOUT_MS)),
   })
-  const erasure = makeErasure(stores, recording, options, { clock, log })
-  const scheduler = makeScheduler(options, { registry, control, verification, erasure, clock, log, metrics })
-  return { ...stores, ...recording, factsListener, metrics, exports, verification, erasure, scheduler }
+  const erasure = makeErasure(stores, recording, options, { archive, clock, log })
+  const scheduler = makeScheduler(options, { registry, control, verification, erasure, archive, clock, log, metrics })
+  return { ...stores, ...recording, factsListener, metrics, exports, verification, erasure, archive, scheduler }
 }
 
 type Services = Awaited<ReturnType<typeof makeServices>>
+
+function makeArchive({ control, registry }: Stores, config: AppConfig, clock: Clock, log: Logger): ArchiveDeps {
+  const stores = new BucketStores(registry, (place) => openObjectStore(place, clock))
+  const alarms = new ArchiveAlarms(log)
+  const figures = new ArchiveFigures()
+  const reader = new ArchiveReader({ registry, stores, alarms, figures, clock })
+  return { control, registry, stores, reader, alarms, figures, clock, log, parquet: config.archiveParquet }
+}
 
 function makeErasure(
   { control, registry, facts, secrets, subjectKeys, vault }: Stores,
   { indexer, checkpointer }: ReturnType<typeof makeRecording>,
   { config, controlOwnerUrl }: AppOptions,
-  { clock, log }: { clock: Clock; log: Logger },
+  { archive, clock, log }: { archive: ArchiveDeps; clock: Clock; log: Logger },
 ): ErasureDeps {
   return {
+    archive,
     control,
     registry,
     facts,
@@ -272,6 +298,7 @@ function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Lo
       facts,
       control,
       gateway,
+      archives: services.archive.reader,
       clock,
       cursorKey: deriveCursorKey(config.apiKeyPepper),
       regionDeadlineMs: config.regionDeadlineMs,
@@ -283,10 +310,12 @@ function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Lo
       facts,
       control,
       clock,
+      archives: services.archive.reader,
       regionDeadlineMs: config.regionDeadlineMs,
       linkKey: exportLinkKey(config),
       onRequested: () => services.exports.nudge(),
     },
+    archive: { ...services.archive, registry, facts, cursorKey: deriveCursorKey(config.apiKeyPepper) },
     verification: services.verification,
     companyRegions: { registry, facts, health, gateway },
     jobs: { scheduler, control, registry, clock },

@@ -1,4 +1,10 @@
 import type { Logger } from 'pino'
+import type { ArchiveDeps } from './archive/archive-deps.js'
+import { archiveJob } from './archive/archive.job.js'
+import { coldArchiveJob } from './archive/cold-archive.job.js'
+import { restoreJob } from './archive/restore.job.js'
+import { retentionJob } from './archive/retention.job.js'
+import { verifyArchiveJob } from './archive/verify-archive.job.js'
 import type { Config } from './config.js'
 import type { Database } from './db/database.js'
 import { idempotencyExpiryJob } from './events/idempotency-expiry.job.js'
@@ -22,6 +28,7 @@ export interface SchedulerDeps {
   readonly control: Database
   readonly verification: VerifyChainDeps
   readonly erasure: ErasureDeps
+  readonly archive: ArchiveDeps
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
@@ -42,6 +49,11 @@ export function makeScheduler(
     healthJob({ registry, control }),
     verifyChainsJob({ ...deps.verification, control, clock }),
     gdprJob(deps.erasure),
+    retentionJob(deps.archive),
+    archiveJob(deps.archive),
+    coldArchiveJob(deps.archive),
+    restoreJob(deps.archive),
+    verifyArchiveJob(deps.archive),
     sessionExpiryJob({ control, clock }),
     idempotencyExpiryJob({ registry, clock, companyIds }),
     expireExportsJob({ control, clock, exportsDir: config.exportsDir }),

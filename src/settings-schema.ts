@@ -98,6 +98,7 @@ export const generalSchema = {
     })
     .transform((text) => parseJobSchedules(text)!)
     .optional(),
+  ARCHIVE_PARQUET: flag.optional(),
   INTERNAL_TOKEN: z
     .string()
     .min(internalTokenLengthMin, { error: `must have at least ${internalTokenLengthMin} characters.` })

@@ -30,6 +30,9 @@ const limitSteps = [2, 11, 21, 51, 101, 201, 501]
 const orNull = <T>(text: string | null | undefined, decode: (text: string) => T): T | null =>
   text === null || text === undefined ? null : decode(text)
 
+// Where archives are asked for too. An archived event's own columns for blobs are null: they are in its object.
+const everywhereColumns = `${columns}, ${blobColumns}, object_id`
+
 /** An event as its region's database sent it. What merging needs is decoded when asked for, all else by `decode`. */
 export class StoredEvent {
   readonly #row: TextRow
@@ -70,6 +73,7 @@ export class StoredEvent {
       actorPseudonym: orNull(row[13], bytesFromText),
       identityBlob: orNull(row[14], bytesFromText),
       contentBlob: orNull(row[15], bytesFromText),
+      archiveObjectId: row[16] ?? null,
     }
   }
 }
@@ -88,13 +92,14 @@ export function eventPageStatement(request: EventPageRequest): { sql: string; va
     after = ` and (occurred_at, id) ${direction === 'older' ? '<' : '>'} ($${time}::timestamptz, $${id}::uuid)`
   }
   const order = direction === 'older' ? 'occurred_at desc, id desc' : 'occurred_at, id'
-  const selected = withBlobs ? `${columns}, ${blobColumns}` : columns
-  const walk = `select ${selected} from event where ${conditions}${after} order by ${order} limit ${step}`
+  const everywhere = filter.includeArchived
+  const selected = everywhere ? everywhereColumns : withBlobs ? `${columns}, ${blobColumns}` : columns
+  const walk = `select ${selected} from ${everywhere ? 'stored_event' : 'event'} where ${conditions}${after} order by ${order} limit ${step}`
   const sql =
     sources === null
       ? walk
       : `select e.* from ${sources} cross join lateral (${walk}) e order by ${order} limit ${step}`
-  const name = `events_${direction}_${step}_${shape}_${position === null ? '' : 'k'}${withBlobs ? 'b' : ''}`
+  const name = `events_${direction}_${step}_${shape}_${position === null ? '' : 'k'}${everywhere ? 'a' : withBlobs ? 'b' : ''}`
   return { sql, values, name }
 }
 
@@ -109,10 +114,10 @@ export async function readEventPage(
   return rows.slice(0, request.limit).map((row) => new StoredEvent(row, region))
 }
 
-/** One event of the companies the transaction sees, or null. */
+/** One event of the companies the transaction sees, archived or not, or null. */
 export async function findEvent(tx: DirectTransaction, region: Region, id: string): Promise<AuditEvent | null> {
   const [row] = await tx.lastTexts(
-    `select ${columns}, ${blobColumns} from event where id = $1::uuid`,
+    `select ${everywhereColumns} from stored_event where id = $1::uuid`,
     [id],
     'event_by_id',
   )

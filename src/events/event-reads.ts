@@ -3,12 +3,14 @@ import type { Database } from '../db/database.js'
 import type { ControlFacts } from '../directory/control-facts.js'
 import type { Clock } from '../kernel/clock.js'
 import type { RegionGateway } from '../regions/region-gateway.js'
+import type { ArchiveAccess } from './archived-events.js'
 
 /** What reading events takes. */
 export interface EventReads {
   readonly facts: ControlFacts
   readonly control: Database
   readonly gateway: RegionGateway
+  readonly archives: ArchiveAccess
   /** Signs cursors: see `deriveCursorKey`. */
   readonly cursorKey: KeyObject
   readonly clock: Clock

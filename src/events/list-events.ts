@@ -10,14 +10,14 @@ import { decodeId } from '../kernel/ids.js'
 import type { Region } from '../kernel/region.js'
 import type { RegionAnswer } from '../regions/region-gateway.js'
 import type { AuditEvent } from './audit-event.js'
-import type { WorkspaceWindow } from './event-conditions.js'
+import { type WorkspaceWindow, windowsOf } from './event-conditions.js'
 import { type EventFilter, type EventFilterInput, filterFingerprint, parseEventFilter } from './event-filter.js'
 import type { EventPage, EventTotal, RegionReport } from './event-page.js'
 import { readEventPage, type StoredEvent } from './event-page.store.js'
 import type { EventReads } from './event-reads.js'
 import { countEvents } from './event-totals.store.js'
 import { readMergedPage } from './merged-page.js'
-import { retentionCutoff } from './retention.js'
+import { fillPage } from './with-archived.js'
 
 /** What every list of events is asked with. Ids are those of the API. */
 export interface EventListInput {
@@ -75,7 +75,7 @@ export async function resolveFilter(
 
 /**
  * One page of a list of events, newest first. A region that can't answer is told of in `regions`; it fails nothing here.
- * `BAD_USER_INPUT` for a cursor that is not of this list.
+ * `BAD_USER_INPUT` for a cursor that is not of this list, `RESTORE_REQUIRED` where it reaches into cold archive objects.
  */
 export async function listEvents(
   deps: EventReads,
@@ -92,11 +92,10 @@ export async function listEvents(
   })
   const position = page.cursor === null ? null : codec.decode(page.cursor, page.cursorField)
   const windowsByRegion = Map.groupBy(list.workspaces, ({ dataRegion }) => dataRegion)
-  const windowsOf = (workspaces: readonly WorkspaceFacts[]): WorkspaceWindow[] =>
-    workspaces.map(({ id, retentionDays }) => ({ id, cutoff: retentionCutoff(retentionDays, now) }))
+  const windows = (workspaces: readonly WorkspaceFacts[]): WorkspaceWindow[] => windowsOf(workspaces, list.filter, now)
   const deadline = deadlineAfter(deps.regionDeadlineMs)
   const direction = page.direction === 'forward' ? 'older' : 'newer'
-  const total = input.withTotal ? countOrNull(deps, windowsOf(list.workspaces), list.filter) : Promise.resolve(null)
+  const total = input.withTotal ? countOrNull(deps, windows(list.workspaces), list.filter) : Promise.resolve(null)
   const merged = await readMergedPage(deps.gateway, {
     regions: list.regions,
     companies: [reach.companyId],
@@ -105,18 +104,18 @@ export async function listEvents(
     position,
     size: page.size,
     read: async (tx, region, from, limit) => {
-      const workspaces = windowsOf(windowsByRegion.get(region) ?? [])
+      const workspaces = windows(windowsByRegion.get(region) ?? [])
       if (workspaces.length === 0) return []
       const { withBlobs } = input
       return readEventPage(tx, region, { ...list, workspaces, direction, position: from, limit, withBlobs })
     },
   })
-  const { answers } = merged
+  const forward = page.direction === 'forward'
+  const ordered = (forward ? merged.items : merged.items.toReversed()).map((event) => event.decode())
+  const { events, answers } = await fillPage(deps, ordered, merged.answers, input.withBlobs)
   for (const answer of answers)
     if (answer.status === 'UNAVAILABLE' && answer.reason === 'error')
       deps.report(answer.cause, `reading events in ${answer.region}`)
-  const forward = page.direction === 'forward'
-  const events = (forward ? merged.items : merged.items.toReversed()).map((event) => event.decode())
   return {
     events,
     // On the side where the cursor is there is at least the event it was made for.

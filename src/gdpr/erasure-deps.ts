@@ -1,3 +1,4 @@
+import type { ArchiveDeps } from '../archive/archive-deps.js'
 import type { Log } from '../db/log.js'
 import type { Region } from '../kernel/region.js'
 import type { KeyVault } from '../sealing/key-vault.js'
@@ -7,6 +8,7 @@ import type { GdprDeps } from './gdpr-deps.js'
 /** What carrying out requests takes. */
 export interface ErasureDeps extends GdprDeps {
   readonly vault: KeyVault
+  readonly archive: ArchiveDeps
   readonly onCommitted: EraseWorkspaceDeps['onCommitted']
   /** Where this process keeps exports. */
   readonly exportsDir: string

@@ -6,6 +6,7 @@ import { DeadlineExceeded, within } from '../kernel/deadline.js'
 import { DomainError } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
 import type { RegionState } from '../regions/region-state.js'
+import { addArchiveFigures, type ArchiveMetricSources } from './archive-metrics.js'
 
 /** How long a region has to answer for its figures. */
 const REGION_TIMEOUT_MS = 1_000
@@ -16,7 +17,7 @@ const BATCH_EVENTS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000]
 const JOB_SECONDS = [0.01, 0.05, 0.25, 1, 5, 15, 60, 300, 900, 3_600]
 
 /** Where figures come from that nobody reports: asked at each scrape. */
-export interface MetricSources {
+export interface MetricSources extends ArchiveMetricSources {
   readonly regions: () => readonly Region[]
   /** The last health check of a region, while it says something. */
   readonly stateOf: (region: Region) => RegionState | undefined
@@ -51,6 +52,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   collectDefaultMetrics({ register: registry })
   addRegionFigures(registry, sources)
   addAlarmFigures(registry, sources)
+  addArchiveFigures(registry, sources)
   const jobRuns = new Counter({
     name: 'hyrelog_job_runs_total',
     help: 'Runs of background jobs that are over, in this process.',
