@@ -24,7 +24,14 @@ import { Indexer } from './events/indexer.js'
 import { ExportRunner } from './exports/export-runner.js'
 import { openDownload } from './exports/open-download.js'
 import { noteSigners } from './exports/note-signers.js'
+import { ArchiveAlarms } from './archive/archive-alarms.js'
+import type { ArchiveDeps } from './archive/archive-deps.js'
+import { ArchiveFigures } from './archive/archive-figures.js'
+import { ArchiveReader } from './archive/archive-reader.js'
+import { readArchiveFigures } from './archive/archive-object.store.js'
+import { BucketStores } from './archive/bucket-stores.js'
 import type { LeaseTimes } from './jobs/job-runner.js'
+import { openObjectStore } from './objects/open-object-store.js'
 import type { Scheduler } from './jobs/scheduler.js'
 import { type Clock, systemClock } from './kernel/clock.js'
 import { deriveCursorKey } from './kernel/cursor.js'
@@ -109,6 +116,8 @@ export interface App {
   readonly erasure: ErasureDeps
   /** What copying chains to replicas takes. */
   readonly replication: ReplicationDeps
+  /** What archiving takes. */
+  readonly archive: ArchiveDeps
   /** How the regions are. */
   readonly health: RegionHealth
   readonly clock: Clock
@@ -121,6 +130,7 @@ export interface App {
 /** After this long, connections with requests under way are cut. */
 const closeGraceMs = 10_000
 const databaseCloseTimeoutMs = 5000
+const ARCHIVE_FIGURES_TIMEOUT_MS = 1000
 
 export const createLogger = (level: Config['logLevel']): Logger => pino({ name: 'hyrelog', level, base: null })
 
@@ -244,6 +254,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
   const { config, controlUrl } = options
   const stores = await openStores(options, clock, log)
   const { control, registry, facts, modes, health, vault, subjectKeys } = stores
+  const archive = makeArchive(stores, config, clock, log)
   const recording = makeRecording(stores, options, {
     clock,
     log,
@@ -285,6 +296,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     control,
     facts,
     subjectKeys,
+    archives: archive.reader,
     checkpointer,
     clock,
     log,
@@ -292,7 +304,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     signersOf: ({ region }, note) => noteSigners(signingKeys, region, note),
     ...(options.exportLeaseMs === undefined ? {} : { leaseMs: options.exportLeaseMs }),
   })
-  const verification = makeVerification(stores, recording, { clock, log })
+  const verification = makeVerification(stores, recording, archive, { clock, log })
   const metrics: Metrics = createMetrics({
     regions: () => registry.list().map(({ region }) => region),
     stateOf: (region) => health.of(region),
@@ -302,8 +314,13 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     cache: () => cacheFigures(stores),
     replicaAlarms: () => replication.alarms.counts,
     replicationBacklog: () => replicationBacklog(control),
+    archiveFaults: () => archive.alarms.counts,
+    archiveWork: () => archive.figures.counts,
+    archivedOf: (region) =>
+      registry.use(region, ({ database }) => readArchiveFigures(database, ARCHIVE_FIGURES_TIMEOUT_MS)),
   })
   const erasure = makeErasure(stores, recording, options, {
+    archive,
     clock,
     log,
     onGrown: (chains) => replicator.nudge(chains),
@@ -317,11 +334,12 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     adminChains,
     recovery: recording.failover.recovery,
     replication,
+    archive,
     clock,
     log,
     metrics,
   })
-  const behind = { factsListener, metrics, exports, verification, erasure, replication, replicator, scheduler }
+  const behind = { factsListener, metrics, exports, verification, erasure, archive, replication, replicator, scheduler }
   return { ...stores, ...recording, ...behind }
 }
 
@@ -330,6 +348,7 @@ type Services = Awaited<ReturnType<typeof makeServices>>
 function makeVerification(
   { registry, control, facts, vault }: Stores,
   { signingKeys }: ReturnType<typeof makeRecording>,
+  archive: ArchiveDeps,
   { clock, log }: { clock: Clock; log: Logger },
 ): VerifyChainDeps {
   return {
@@ -338,19 +357,41 @@ function makeVerification(
     facts,
     keys: signingKeys,
     subjectKeys: new VerificationKeys({ vault, clock }),
+    archives: archive.reader,
     tagKey: (companyId) => facts.tagKey(companyId),
     alarms: new ChainAlarms(log, clock),
     slots: new VerificationSlots(),
   }
 }
 
+function makeArchive({ control, registry }: Stores, config: AppConfig, clock: Clock, log: Logger): ArchiveDeps {
+  const stores = new BucketStores(registry, (place) => openObjectStore(place, clock))
+  const alarms = new ArchiveAlarms(log)
+  const figures = new ArchiveFigures()
+  const reader = new ArchiveReader({ registry, stores, alarms, figures, clock })
+  return { control, registry, stores, reader, alarms, figures, clock, log, parquet: config.archiveParquet }
+}
+
 function makeErasure(
   { control, registry, facts, secrets, subjectKeys, vault, firstPages }: Stores,
   { indexer, checkpointer }: ReturnType<typeof makeRecording>,
   { config, controlOwnerUrl }: AppOptions,
-  { clock, log, onGrown, replicas }: { clock: Clock; log: Logger; onGrown: OnGrown; replicas: ErasureDeps['replicas'] },
+  {
+    archive,
+    clock,
+    log,
+    onGrown,
+    replicas,
+  }: {
+    archive: ArchiveDeps
+    clock: Clock
+    log: Logger
+    onGrown: OnGrown
+    replicas: ErasureDeps['replicas']
+  },
 ): ErasureDeps {
   return {
+    archive,
     control,
     registry,
     facts,
@@ -386,6 +427,7 @@ function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Lo
       control,
       gateway,
       firstPages,
+      archives: services.archive.reader,
       clock,
       cursorKey: deriveCursorKey(config.apiKeyPepper),
       regionDeadlineMs: config.regionDeadlineMs,
@@ -397,10 +439,12 @@ function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Lo
       facts,
       control,
       clock,
+      archives: services.archive.reader,
       regionDeadlineMs: config.regionDeadlineMs,
       linkKey: exportLinkKey(config),
       onRequested: () => services.exports.nudge(),
     },
+    archive: { ...services.archive, registry, facts, cursorKey: deriveCursorKey(config.apiKeyPepper) },
     verification: services.verification,
     adminChains: services.adminChains,
     companyRegions: { control, registry, facts, health, gateway },

@@ -43,6 +43,8 @@ export interface Config {
   readonly bodyLimitBytes: number
   /** Schedules of jobs other than their own, by the job's name. */
   readonly jobSchedules: Readonly<Record<string, string>>
+  /** Archives also the clear columns as Parquet. */
+  readonly archiveParquet: boolean
   /** Opens the internal endpoints; without one they are closed. */
   readonly internalToken: string | undefined
   /** A Redis that processes share; undefined: each remembers for itself. */
@@ -298,6 +300,7 @@ function assemble(values: Values, dataDir: string, databases: Config['databases'
     logName: values.LOG_NAME ?? logNameDefault,
     jobSchedules: values.JOB_SCHEDULES ?? {},
     redisUrl: values.REDIS_URL,
+    archiveParquet: values.ARCHIVE_PARQUET ?? false,
     databases: Object.freeze(databases),
     ...secrets,
   })

@@ -1,6 +1,12 @@
 import type { Logger } from 'pino'
 import type { AdminSigningDeps } from './checkpoints/sign-admin-chains.js'
 import { signAdminLogJob } from './checkpoints/sign-admin-log.job.js'
+import type { ArchiveDeps } from './archive/archive-deps.js'
+import { archiveJob } from './archive/archive.job.js'
+import { coldArchiveJob } from './archive/cold-archive.job.js'
+import { restoreJob } from './archive/restore.job.js'
+import { retentionJob } from './archive/retention.job.js'
+import { verifyArchiveJob } from './archive/verify-archive.job.js'
 import type { Config } from './config.js'
 import type { Database } from './db/database.js'
 import { idempotencyExpiryJob } from './events/idempotency-expiry.job.js'
@@ -31,6 +37,7 @@ export interface SchedulerDeps {
   readonly adminChains: AdminSigningDeps
   readonly recovery: RegionRecovery
   readonly replication: ReplicationDeps
+  readonly archive: ArchiveDeps
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
@@ -54,6 +61,11 @@ export function makeScheduler(
     signAdminLogJob(deps.adminChains),
     failoverRecoveryJob({ recovery: deps.recovery }),
     replicationJob(deps.replication),
+    retentionJob(deps.archive),
+    archiveJob(deps.archive),
+    coldArchiveJob(deps.archive),
+    restoreJob(deps.archive),
+    verifyArchiveJob(deps.archive),
     sessionExpiryJob({ control, clock }),
     idempotencyExpiryJob({ registry, clock, companyIds }),
     expireExportsJob({ control, clock, exportsDir: config.exportsDir }),

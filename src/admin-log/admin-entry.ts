@@ -23,6 +23,7 @@ export type AdminCategory =
   | 'region'
   | 'privacy'
   | 'job'
+  | 'archive'
 
 /**
  * One thing to be written in the admin log. Everything in it is clear for ever: ids of dashboard accounts and of things

@@ -35,6 +35,8 @@ export const permissionTable = {
   verifyChain: [...keys, ...people, ...eventStaff],
   export: [...keys, ...people, ...eventStaff],
   requestExport: [...keys, ...people, ...eventStaff],
+  archiveObjects: [...keys, ...people, ...eventStaff],
+  restoreEstimate: [...keys, ...people, ...eventStaff],
   companyRegions: [...keys, ...people, ...staff],
   company: [...keys, ...people, ...staff],
   workspace: [...keys, ...people, ...staff],
@@ -60,6 +62,10 @@ export const permissionTable = {
   gdprPreview: [...administrators, ...privacyStaff],
   setLegalHold: privacyStaff,
   setFourEyes: ['OWNER'],
+
+  // Archives.
+  requestRestore: [...administrators, ...eventStaff],
+  verifyArchive: [...administrators, ...eventStaff],
 
   // Sessions.
   signIn: callers,

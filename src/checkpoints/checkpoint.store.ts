@@ -68,7 +68,7 @@ export async function readChainsToSign(tx: Transaction, workspaceIds: readonly s
     `select ${chainColumns}, k.body as key_event
      from chain_head h left join checkpoint c on c.workspace_id = h.workspace_id
      left join lateral (
-       select e.body from event e
+       select e.body from stored_event e
        where e.workspace_id = h.workspace_id and e.action = 'ledger.key' and e.category = 'system'
        order by e.occurred_at desc, e.id desc limit 1
      ) k on true

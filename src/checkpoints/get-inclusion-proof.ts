@@ -3,7 +3,7 @@ import type { Viewer } from '../auth/viewer.js'
 import type { Transaction } from '../db/database.js'
 import type { AuditEvent } from '../events/audit-event.js'
 import type { EventReads } from '../events/event-reads.js'
-import { getEvent } from '../events/get-event.js'
+import { locateEvent } from '../events/get-event.js'
 import { deadlineAfter } from '../kernel/deadline.js'
 import { badInput } from '../kernel/domain-error.js'
 import { inclusionProof } from '../ledger/proof.js'
@@ -34,7 +34,7 @@ export async function getInclusionProof(
   input: { readonly eventId: string; readonly treeSize: number | null },
 ): Promise<EventInclusion | null> {
   admitSomebody(viewer, 'inclusionProof')
-  const event = await getEvent(deps, viewer, input.eventId, 'eventId')
+  const event = await locateEvent(deps, viewer, input.eventId, 'eventId')
   if (event === null) return null
   const deadline = deadlineAfter(deps.regionDeadlineMs)
   return valueOf(

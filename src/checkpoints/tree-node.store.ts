@@ -3,10 +3,10 @@ import type { NodeRange, NodeReader } from '../ledger/proof.js'
 
 const HASH_BYTES = 32
 
-// Leaves are the hashes of events. A range is one row, its hashes one after another.
+// Leaves are the hashes of events, archived ones too. A range is one row, its hashes one after another.
 const nodesSql = `
 select r.ordinal, case when r.level = 0
-    then (select string_agg(e.hash, ''::bytea order by e.sequence) from event e
+    then (select string_agg(e.hash, ''::bytea order by e.sequence) from stored_event e
           where e.workspace_id = $1 and e.sequence > r.first and e.sequence <= r.last)
     else (select string_agg(n.hash, ''::bytea order by n.index) from merkle_node n
           where n.workspace_id = $1 and n.level = r.level and n.index >= r.first and n.index < r.last)

@@ -31,4 +31,6 @@ export interface AuditEvent {
   readonly identityBlob: Buffer | null
   /** Sealed payload, metadata, changes, target id and trace id; null where there was none or it is erased. */
   readonly contentBlob: Buffer | null
+  /** The archive object that has its body and blobs; null while the region's database has them. */
+  readonly archiveObjectId: string | null
 }

@@ -120,7 +120,7 @@ export async function findIdempotencyKeys(tx: Transaction, drafts: readonly Seal
     `select k.workspace_id, k.key_digest, k.fingerprint, e.id as event_id, e.sequence, e.hash
      from unnest($1::uuid[], $2::bytea[]) as wanted (workspace_id, key_digest)
      join idempotency_key k on k.workspace_id = wanted.workspace_id and k.key_digest = wanted.key_digest
-     join event e on e.workspace_id = k.workspace_id and e.sequence = k.sequence`,
+     join stored_event e on e.workspace_id = k.workspace_id and e.sequence = k.sequence`,
     [uuidArray(marked.map((mark) => mark.workspaceId)), byteaArray(marked.map((mark) => mark.keyDigest))],
     'find_idempotency_keys',
   )
@@ -134,10 +134,10 @@ export async function findIdempotencyKeys(tx: Transaction, drafts: readonly Seal
   }))
 }
 
-/** True where the event is stored, or its id stands for one that is. */
+/** True where the event is stored, archived or not, or its id stands for one that is. */
 export async function hasEvent(tx: Transaction, eventId: string): Promise<boolean> {
   const rows = await tx.query(
-    'select from event where id = $1 union all select from event_alias where id = $1',
+    'select from stored_event where id = $1 union all select from event_alias where id = $1',
     [eventId],
     'has_event',
   )

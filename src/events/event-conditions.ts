@@ -1,10 +1,25 @@
 import type { EventFilter } from './event-filter.js'
+import { retentionCutoff } from './retention.js'
 
 /** A workspace to read and from when on what it received is shown. */
 export interface WorkspaceWindow {
   readonly id: string
   readonly cutoff: Date
 }
+
+/** Nothing was received before it. */
+const epoch = new Date(0)
+
+/** What a list shows of workspaces: what is within their retention, or, where archives are asked for too, all of it. */
+export const windowsOf = (
+  workspaces: readonly { readonly id: string; readonly retentionDays: number }[],
+  { includeArchived }: Pick<EventFilter, 'includeArchived'>,
+  now: Date,
+): WorkspaceWindow[] =>
+  workspaces.map(({ id, retentionDays }) => ({
+    id,
+    cutoff: includeArchived ? epoch : retentionCutoff(retentionDays, now),
+  }))
 
 /**
  * SQL that answers a filter in a table with an event's search columns, workspace by workspace: `sources` is what to

@@ -38,4 +38,12 @@ export class EventFilterType implements EventFilterInput {
 
   @Field(() => String, { nullable: true, description: 'The trace id.' })
   traceId?: string | null
+
+  @Field(() => Boolean, {
+    nullable: true,
+    defaultValue: false,
+    description:
+      'Also events past their retention, in warm archive objects too. A page that reaches into a cold one is refused with RESTORE_REQUIRED, naming the objects.',
+  })
+  includeArchived?: boolean | null
 }

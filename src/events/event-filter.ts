@@ -18,6 +18,7 @@ export interface EventFilterInput {
   readonly workspaceId?: string | null
   readonly projectId?: string | null
   readonly traceId?: string | null
+  readonly includeArchived?: boolean | null
 }
 
 /**
@@ -35,6 +36,8 @@ export interface EventFilter {
   readonly actorEmailTag: Buffer | null
   readonly targetIdTag: Buffer | null
   readonly traceIdTag: Buffer | null
+  /** Also events past their retention, and those that were archived. */
+  readonly includeArchived: boolean
 }
 
 /** How many actions or categories one filter may name: each is a walk along the index of its own. */
@@ -76,14 +79,18 @@ export function parseEventFilter(input: EventFilterInput | null | undefined, tag
     actorEmailTag: tag('actor.email', input?.actorEmail, 'filter.actorEmail'),
     targetIdTag: tag('target.id', input?.targetId, 'filter.targetId'),
     traceIdTag: tag('traceId', input?.traceId, 'filter.traceId'),
+    includeArchived: input?.includeArchived ?? false,
   }
 }
+
+type FilterValue = Date | Buffer | readonly string[] | string | boolean | null
 
 /** A filter as a JSON value: the same for the same question, however it was put. For binding cursors to it. */
 export function filterFingerprint(filter: EventFilter): JsonValue {
   const members: Record<string, JsonValue> = {}
-  for (const [name, value] of Object.entries(filter) as [string, Date | Buffer | readonly string[] | string | null][]) {
-    if (value === null) continue
+  for (const [name, value] of Object.entries(filter) as [string, FilterValue][]) {
+    // Filters of before there were archives have the fingerprint they had.
+    if (value === null || value === false) continue
     if (value instanceof Date) members[name] = value.toISOString()
     else members[name] = Buffer.isBuffer(value) ? value.toString('hex') : value
   }

@@ -1,6 +1,7 @@
 import type { DirectTransaction } from '../db/database.js'
 import { bytesFromText, instantFromText, type TextRow } from '../db/text-row.js'
 import type { KeysetPosition } from '../kernel/cursor.js'
+import { regionUnavailable } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
 import type { AuditEvent } from './audit-event.js'
 import { filterSql, type WorkspaceWindow } from './event-conditions.js'
@@ -29,6 +30,9 @@ const limitSteps = [2, 11, 21, 51, 101, 201, 501]
 
 const orNull = <T>(text: string | null | undefined, decode: (text: string) => T): T | null =>
   text === null || text === undefined ? null : decode(text)
+
+// Where archives are asked for too. An archived event's own columns for blobs are null: they are in its object.
+const everywhereColumns = `${columns}, ${blobColumns}, object_id`
 
 /** Where an event lives, and the region whose database it was read from. */
 export interface EventPlace {
@@ -90,6 +94,7 @@ export class StoredEvent {
       actorPseudonym: orNull(row[13], bytesFromText),
       identityBlob: orNull(row[14], bytesFromText),
       contentBlob: orNull(row[15], bytesFromText),
+      archiveObjectId: row[16] ?? null,
     }
   }
 }
@@ -127,12 +132,14 @@ function pageStatement(request: EventPageRequest, known?: { readonly version: st
     after += ` and (occurred_at, id) ${direction === 'older' ? '<' : '>'} ($${time}::timestamptz, $${id}::uuid)`
   }
   const order = orderOf(request)
-  const walk = `select ${pageColumns(withBlobs)} from event where ${conditions}${after} order by ${order} limit ${step}`
+  const everywhere = filter.includeArchived
+  const selected = everywhere ? everywhereColumns : pageColumns(withBlobs)
+  const walk = `select ${selected} from ${everywhere ? 'stored_event' : 'event'} where ${conditions}${after} order by ${order} limit ${step}`
   const sql =
     sources === null
       ? walk
       : `select e.* from ${sources} cross join lateral (${walk}) e order by ${order} limit ${step}`
-  const name = `events_${direction}_${step}_${shape}_${position === null ? '' : 'k'}${withBlobs ? 'b' : ''}`
+  const name = `events_${direction}_${step}_${shape}_${position === null ? '' : 'k'}${everywhere ? 'a' : withBlobs ? 'b' : ''}`
   return { sql, values, name }
 }
 
@@ -179,21 +186,26 @@ export async function readVersionedPage(
   return { version, rows: rows.map((row) => row.slice(1)) }
 }
 
-/** Events of one region in the order of the direction asked for, at most `limit`. */
+/**
+ * Events of one region in the order of the direction asked for, at most `limit`. REGION_UNAVAILABLE where archives are
+ * asked for and only a replica answers.
+ */
 export async function readEventPage(
   tx: DirectTransaction,
   place: EventPlace,
   request: EventPageRequest,
 ): Promise<StoredEvent[]> {
+  // A replica has no archives: what it could answer would leave events out, and nobody would know.
+  if (request.filter.includeArchived && place.servedBy !== place.region) throw regionUnavailable(place.region)
   const { sql, values, name } = eventPageStatement(request)
   const rows = await tx.lastTexts(sql, values, name)
   return rows.slice(0, request.limit).map((row) => new StoredEvent(row, place))
 }
 
-/** One event of the companies the transaction sees, by any id that was answered for it, or null. */
+/** One event of the companies the transaction sees, archived or not, by any id that was answered for it, or null. */
 export async function findEvent(tx: DirectTransaction, place: EventPlace, id: string): Promise<AuditEvent | null> {
   const [row] = await tx.lastTexts(
-    `select ${columns}, ${blobColumns} from event
+    `select ${everywhereColumns} from stored_event
      where id = any (array[$1::uuid, (select a.event_id from event_alias a where a.id = $1::uuid)])`,
     [id],
     'event_by_id',

@@ -3,6 +3,7 @@ import type { Database } from '../db/database.js'
 import type { ControlFacts } from '../directory/control-facts.js'
 import type { Clock } from '../kernel/clock.js'
 import type { RegionGateway } from '../regions/region-gateway.js'
+import type { ArchiveAccess } from './archived-events.js'
 import type { FirstPages } from './first-pages.js'
 
 /** What reading events takes. */
@@ -12,6 +13,7 @@ export interface EventReads {
   readonly gateway: RegionGateway
   /** Where lists begin. */
   readonly firstPages: FirstPages
+  readonly archives: ArchiveAccess
   /** Signs cursors: see `deriveCursorKey`. */
   readonly cursorKey: KeyObject
   readonly clock: Clock

@@ -1,11 +1,12 @@
 import { admitSomebody, findReaches, reachesWorkspace } from '../auth/permissions.js'
 import type { Viewer } from '../auth/viewer.js'
 import { type Deadline, deadlineAfter } from '../kernel/deadline.js'
-import { DomainError } from '../kernel/domain-error.js'
+import { DomainError, regionUnavailable } from '../kernel/domain-error.js'
 import { decodeRegionalId, encodeRegionalId } from '../kernel/ids.js'
 import type { Region } from '../kernel/region.js'
 import { valueOf } from '../regions/region-gateway.js'
 import type { AuditEvent } from './audit-event.js'
+import { withArchived } from './with-archived.js'
 import { findIndexedCompany } from './event-index.store.js'
 import { findEvent } from './event-page.store.js'
 import type { EventReads } from './event-reads.js'
@@ -13,10 +14,22 @@ import type { Receipt } from './receipt.js'
 import { retentionCutoff } from './retention.js'
 
 /**
- * One event, or null where there is none, it is not the caller's, or it is past its retention. Throws UNAUTHENTICATED,
- * BAD_USER_INPUT (not an event id), REGION_UNAVAILABLE where nothing in its region answers.
+ * One event, or null where there is none, it is not the caller's, or it is past its retention and not archived yet.
+ * Throws UNAUTHENTICATED, BAD_USER_INPUT (not an event id), REGION_UNAVAILABLE where nothing in its region answers,
+ * RESTORE_REQUIRED where it is in a cold archive object.
  */
 export async function getEvent(deps: EventReads, viewer: Viewer, id: string, field = 'id'): Promise<AuditEvent | null> {
+  const event = await locateEvent(deps, viewer, id, field)
+  return event === null ? null : (await withArchived(deps, [event], true))[0]!
+}
+
+/** As {@link getEvent}, for who needs no more than its place: of an archived event the blobs are null, cold or not. */
+export async function locateEvent(
+  deps: EventReads,
+  viewer: Viewer,
+  id: string,
+  field = 'id',
+): Promise<AuditEvent | null> {
   admitSomebody(viewer, 'event')
   const { uuid, region } = decodeRegionalId('event', id, field)
   // An event that the index doesn't know yet is not there for staff, who must be recorded before they look.
@@ -40,6 +53,7 @@ export async function getEvent(deps: EventReads, viewer: Viewer, id: string, fie
   if (event === null) return null
   const workspace = workspaces.find((one) => one.id === event.workspaceId)
   if (workspace === undefined) return null
+  if (event.archiveObjectId !== null) return event
   return event.receivedAt >= retentionCutoff(workspace.retentionDays, deps.clock.now()) ? event : null
 }
 
@@ -56,7 +70,12 @@ async function findIn(
   deadline: Deadline,
 ): Promise<AuditEvent | null> {
   const ask = (companies: readonly string[]) =>
-    deps.gateway.read(region, companies, deadline, (tx, _, servedBy) => findEvent(tx, { region, servedBy }, uuid))
+    deps.gateway.read(region, companies, deadline, async (tx, _, servedBy) => {
+      const event = await findEvent(tx, { region, servedBy }, uuid)
+      // A replica may be behind, and has no archives: that it lacks an event does not mean that there is none.
+      if (event === null && servedBy !== region) throw regionUnavailable(region)
+      return event
+    })
   const answer = await ask(companyIds)
   if (answer.status !== 'UNAVAILABLE' || companyIds.length < 2) return valueOf(answer)
   const answers = await Promise.all(companyIds.map((id) => ask([id])))
@@ -65,15 +84,16 @@ async function findIn(
 }
 
 /**
- * The event of a receipt, read back; null where it waits in the queue, or its region has stopped answering since. What was
- * recorded is recorded: failing to show it must not look like failing to record it.
+ * The event of a receipt, read back; null where it waits in the queue, its region has stopped answering since, or it is
+ * in cold storage. What was recorded is recorded: failing to show it must not look like failing to record it.
  */
 export async function getRecordedEvent(deps: EventReads, viewer: Viewer, receipt: Receipt): Promise<AuditEvent | null> {
   if (receipt.status === 'QUEUED') return null
   try {
     return await getEvent(deps, viewer, encodeRegionalId('event', receipt.region, receipt.eventId))
   } catch (error) {
-    if (error instanceof DomainError && error.code === 'REGION_UNAVAILABLE') return null
+    const isAway = error instanceof DomainError && ['REGION_UNAVAILABLE', 'RESTORE_REQUIRED'].includes(error.code)
+    if (isAway) return null
     throw error
   }
 }

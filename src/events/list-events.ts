@@ -11,14 +11,14 @@ import type { Region } from '../kernel/region.js'
 import type { RegionAnswer } from '../regions/region-gateway.js'
 import { readReplicaLags, type ReplicaLag } from '../regions/replica-state.store.js'
 import type { AuditEvent } from './audit-event.js'
-import type { WorkspaceWindow } from './event-conditions.js'
+import { type WorkspaceWindow, windowsOf } from './event-conditions.js'
 import { type EventFilter, type EventFilterInput, filterFingerprint, parseEventFilter } from './event-filter.js'
 import type { EventPage, EventTotal, RegionReport } from './event-page.js'
 import { readEventPage, type StoredEvent } from './event-page.store.js'
 import type { EventReads } from './event-reads.js'
 import { countEvents } from './event-totals.store.js'
 import { readMergedPage } from './merged-page.js'
-import { retentionCutoff } from './retention.js'
+import { fillPage } from './with-archived.js'
 
 /** What every list of events is asked with. Ids are those of the API. */
 export interface EventListInput {
@@ -76,7 +76,7 @@ export async function resolveFilter(
 
 /**
  * One page of a list of events, newest first. A region that can't answer is told of in `regions`; it fails nothing here.
- * `BAD_USER_INPUT` for a cursor that is not of this list.
+ * `BAD_USER_INPUT` for a cursor that is not of this list, `RESTORE_REQUIRED` where it reaches into cold archive objects.
  */
 export async function listEvents(
   deps: EventReads,
@@ -93,14 +93,13 @@ export async function listEvents(
   })
   const position = page.cursor === null ? null : codec.decode(page.cursor, page.cursorField)
   const windowsByRegion = Map.groupBy(list.workspaces, ({ dataRegion }) => dataRegion)
-  const windowsOf = (workspaces: readonly WorkspaceFacts[]): WorkspaceWindow[] =>
-    workspaces.map(({ id, retentionDays }) => ({ id, cutoff: retentionCutoff(retentionDays, now) }))
+  const windows = (workspaces: readonly WorkspaceFacts[]): WorkspaceWindow[] => windowsOf(workspaces, list.filter, now)
   const deadline = deadlineAfter(deps.regionDeadlineMs)
   const direction = page.direction === 'forward' ? 'older' : 'newer'
-  const total = input.withTotal ? countOrNull(deps, windowsOf(list.workspaces), list.filter) : Promise.resolve(null)
+  const total = input.withTotal ? countOrNull(deps, windows(list.workspaces), list.filter) : Promise.resolve(null)
   const companies = [reach.companyId]
   const requestOf = (region: Region, limit: number) => {
-    const workspaces = windowsOf(windowsByRegion.get(region) ?? [])
+    const workspaces = windows(windowsByRegion.get(region) ?? [])
     return { workspaces, filter: list.filter, direction, limit, withBlobs: input.withBlobs } as const
   }
   const merged = await readMergedPage(deps.gateway, {
@@ -115,21 +114,26 @@ export async function listEvents(
       const request = requestOf(place.region, limit)
       return request.workspaces.length === 0 ? [] : readEventPage(tx, place, { ...request, position: from })
     },
-    readFirst: (region, limit) =>
-      deps.firstPages.read({
-        region,
-        companyId: reach.companyId,
-        deadline,
-        now,
-        page: { ...requestOf(region, limit), position: null },
-      }),
+    readFirst: (region, limit) => {
+      const request = { ...requestOf(region, limit), position: null }
+      // Pages that reach into archives are rare, and change without the chain's end moving.
+      if (list.filter.includeArchived)
+        return deps.gateway.read(
+          region,
+          companies,
+          deadline,
+          (tx, _, servedBy) => readEventPage(tx, { region, servedBy }, request),
+          request.workspaces.map(({ id }) => id),
+        )
+      return deps.firstPages.read({ region, companyId: reach.companyId, deadline, now, page: request })
+    },
   })
-  const { answers } = merged
+  const forward = page.direction === 'forward'
+  const ordered = (forward ? merged.items : merged.items.toReversed()).map((event) => event.decode())
+  const { events, answers } = await fillPage(deps, ordered, merged.answers, input.withBlobs)
   for (const answer of answers)
     if (answer.status === 'UNAVAILABLE' && answer.reason === 'error')
       deps.report(answer.cause, `reading events in ${answer.region}`)
-  const forward = page.direction === 'forward'
-  const events = (forward ? merged.items : merged.items.toReversed()).map((event) => event.decode())
   return {
     events,
     // On the side where the cursor is there is at least the event it was made for.

@@ -1,4 +1,5 @@
 import type { Transaction } from '../db/database.js'
+import type { ExportScope } from './export-job.js'
 
 /** An event as it is stored, with what an export writes of it. */
 export interface StoredEvent {
@@ -19,6 +20,8 @@ export interface StoredEvent {
   readonly actorPseudonym: Buffer | null
   readonly identityBlob: Buffer | null
   readonly contentBlob: Buffer | null
+  /** The archive object that has body and blobs; null where they are here. */
+  readonly objectId: string | null
 }
 
 interface EventRow {
@@ -26,7 +29,7 @@ interface EventRow {
   readonly sequence: string
   readonly term: number
   readonly project_id: string | null
-  readonly body: Buffer
+  readonly body: Buffer | null
   readonly prev_hash: Buffer
   readonly hash: Buffer
   readonly occurred_at: Date
@@ -38,9 +41,12 @@ interface EventRow {
   readonly actor_pseudonym: Buffer | null
   readonly identity_blob: Buffer | null
   readonly content_blob: Buffer | null
+  readonly object_id: string | null
 }
 
-/** Events of a chain from one sequence to another, both included. */
+const nothing = Buffer.alloc(0)
+
+/** Events of a chain from one sequence to another, both included. The bodies of archived ones are empty. */
 export async function readEvents(
   tx: Transaction,
   workspaceId: string,
@@ -49,8 +55,8 @@ export async function readEvents(
 ): Promise<StoredEvent[]> {
   const rows = await tx.query<EventRow>(
     `select id, sequence, term, project_id, body, prev_hash, hash, occurred_at, received_at, action, category,
-       target_type, erased_at, actor_pseudonym, identity_blob, content_blob
-     from event where workspace_id = $1 and sequence between $2 and $3 order by sequence`,
+       target_type, erased_at, actor_pseudonym, identity_blob, content_blob, object_id
+     from stored_event where workspace_id = $1 and sequence between $2 and $3 order by sequence`,
     [workspaceId, from, to],
     'export_events',
   )
@@ -59,7 +65,7 @@ export async function readEvents(
     sequence: Number(row.sequence),
     term: row.term,
     projectId: row.project_id,
-    body: row.body,
+    body: row.body ?? nothing,
     prevHash: row.prev_hash,
     hash: row.hash,
     occurredAt: row.occurred_at,
@@ -71,8 +77,14 @@ export async function readEvents(
     actorPseudonym: row.actor_pseudonym,
     identityBlob: row.identity_blob,
     contentBlob: row.content_blob,
+    objectId: row.object_id,
   }))
 }
+
+const tables = { HOT: 'event', ARCHIVED: 'archived_event', ALL: 'stored_event' } as const satisfies Record<
+  ExportScope,
+  string
+>
 
 /** The events of one look at a chain for a time: there is no index by it, and a transaction must stay short. */
 const WINDOW_EVENTS = 50_000
@@ -84,8 +96,15 @@ const WINDOW_EVENTS = 50_000
 export async function findReceived(
   within: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>,
   workspaceId: string,
-  { from, to, size, which }: { from: Date | null; to: Date | null; size: number; which: 'first' | 'last' },
+  range: {
+    readonly from: Date | null
+    readonly to: Date | null
+    readonly size: number
+    readonly which: 'first' | 'last'
+    readonly scope: ExportScope
+  },
 ): Promise<number | null> {
+  const { from, to, size, which, scope } = range
   const aggregate = which === 'first' ? 'min' : 'max'
   for (let done = 0; done < size; done += WINDOW_EVENTS) {
     const [low, high] =
@@ -94,11 +113,11 @@ export async function findReceived(
         : [Math.max(1, size - done - WINDOW_EVENTS + 1), size - done]
     const [row] = await within((tx) =>
       tx.query<{ found: string | null }>(
-        `select ${aggregate}(sequence) as found from event
+        `select ${aggregate}(sequence) as found from ${tables[scope]}
          where workspace_id = $1 and sequence between $2 and $3
            and ($4::timestamptz is null or received_at >= $4) and ($5::timestamptz is null or received_at < $5)`,
         [workspaceId, low, high, from, to],
-        `export_${which}_received`,
+        `export_${which}_received_${scope}`,
       ),
     )
     if (row?.found != null) return Number(row.found)

@@ -1,6 +1,6 @@
 import type { Database } from '../db/database.js'
 import type { Region } from '../kernel/region.js'
-import type { ExportFormat, ExportJob, ExportSnapshot, ExportStatus } from './export-job.js'
+import type { ExportFormat, ExportScope, ExportJob, ExportSnapshot, ExportStatus } from './export-job.js'
 
 interface JobRow {
   readonly id: string
@@ -8,6 +8,7 @@ interface JobRow {
   readonly workspace_id: string
   readonly region: Region
   readonly format: ExportFormat
+  readonly scope: ExportScope
   readonly from_time: Date | null
   readonly to_time: Date | null
   readonly status: ExportStatus
@@ -27,7 +28,7 @@ interface JobRow {
   readonly failure: string | null
 }
 
-const columns = `id, company_id, workspace_id, region, format, from_time, to_time, status, created_at, tree_size, note,
+const columns = `id, company_id, workspace_id, region, format, scope, from_time, to_time, status, created_at, tree_size, note,
   first_sequence, last_sequence, rows_written, bytes_written, file_name, attempts, failures, sha256, completed_at,
   expires_at, failure`
 
@@ -39,6 +40,7 @@ const toJob = (row: JobRow): ExportJob => ({
   workspaceId: row.workspace_id,
   region: row.region,
   format: row.format,
+  scope: row.scope,
   from: row.from_time,
   to: row.to_time,
   status: row.status,
@@ -65,7 +67,7 @@ const toJob = (row: JobRow): ExportJob => ({
 
 export type NewExport = Pick<
   ExportJob,
-  'id' | 'companyId' | 'workspaceId' | 'region' | 'format' | 'from' | 'to' | 'createdAt'
+  'id' | 'companyId' | 'workspaceId' | 'region' | 'format' | 'scope' | 'from' | 'to' | 'createdAt'
 >
 
 /** Puts an export in the queue, unless the company has as many there, or finished and kept, as it may: null then. */
@@ -75,12 +77,24 @@ export async function insertExport(
   { openMax, keptMax }: { readonly openMax: number; readonly keptMax: number },
 ): Promise<ExportJob | null> {
   const rows = await control.query<JobRow>(
-    `insert into export_job (id, company_id, workspace_id, region, format, from_time, to_time, created_at)
-     select $1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::timestamptz, $7::timestamptz, $8::timestamptz
+    `insert into export_job (id, company_id, workspace_id, region, format, from_time, to_time, created_at, scope)
+     select $1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::timestamptz, $7::timestamptz, $8::timestamptz, $11::text
      where (select count(*) from export_job where company_id = $2 and status in ('QUEUED', 'RUNNING')) < $9::int
        and (select count(*) from export_job where company_id = $2 and status = 'DONE' and expires_at > $8) < $10::int
      returning ${columns}`,
-    [job.id, job.companyId, job.workspaceId, job.region, job.format, job.from, job.to, job.createdAt, openMax, keptMax],
+    [
+      job.id,
+      job.companyId,
+      job.workspaceId,
+      job.region,
+      job.format,
+      job.from,
+      job.to,
+      job.createdAt,
+      openMax,
+      keptMax,
+      job.scope,
+    ],
     { name: 'insert_export' },
   )
   return rows[0] === undefined ? null : toJob(rows[0])

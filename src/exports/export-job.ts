@@ -3,6 +3,10 @@ import type { Region } from '../kernel/region.js'
 export const exportFormats = ['NDJSON', 'CSV'] as const
 export type ExportFormat = (typeof exportFormats)[number]
 
+export const exportScopes = ['HOT', 'ARCHIVED', 'ALL'] as const
+/** Of which events: those within their retention, those that were archived, or both. */
+export type ExportScope = (typeof exportScopes)[number]
+
 export type ExportStatus = 'QUEUED' | 'RUNNING' | 'DONE' | 'FAILED' | 'EXPIRED'
 
 /** What an export holds, fixed before its first line: events beyond it are another export's. */
@@ -23,6 +27,7 @@ export interface ExportJob {
   readonly workspaceId: string
   readonly region: Region
   readonly format: ExportFormat
+  readonly scope: ExportScope
   readonly from: Date | null
   readonly to: Date | null
   readonly status: ExportStatus

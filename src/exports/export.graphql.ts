@@ -2,7 +2,14 @@ import { Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql
 import { NodeType } from '../graphql/node.graphql.js'
 import { DateTimeScalar, SafeIntScalar, Sha256Scalar } from '../graphql/scalars.js'
 import { encodeRegionalId } from '../kernel/ids.js'
-import { type ExportFormat, type ExportJob, type ExportStatus, statusAt, totalRows } from './export-job.js'
+import {
+  type ExportFormat,
+  type ExportJob,
+  type ExportScope,
+  type ExportStatus,
+  statusAt,
+  totalRows,
+} from './export-job.js'
 
 export const ExportFormatEnum = { NDJSON: 'NDJSON', CSV: 'CSV' } as const satisfies Record<ExportFormat, ExportFormat>
 registerEnumType(ExportFormatEnum, {
@@ -14,6 +21,20 @@ registerEnumType(ExportFormatEnum, {
         'One event a line, with everything that is needed to verify it offline, and a signed checkpoint at the end.',
     },
     CSV: { description: 'A table for people. It proves nothing.' },
+  },
+})
+
+export const ExportScopeEnum = { HOT: 'HOT', ARCHIVED: 'ARCHIVED', ALL: 'ALL' } as const satisfies Record<
+  ExportScope,
+  ExportScope
+>
+registerEnumType(ExportScopeEnum, {
+  name: 'ExportScope',
+  description: 'Of which events an export is.',
+  valuesConfig: {
+    HOT: { description: 'Those within their retention.' },
+    ARCHIVED: { description: 'Those that were moved into archive objects.' },
+    ALL: { description: 'Both, each event once.' },
   },
 })
 
@@ -53,6 +74,14 @@ export class RequestExportInputType {
 
   @Field(() => ExportFormatEnum, { description: 'What the file is to hold.' })
   format!: ExportFormat
+
+  @Field(() => ExportScopeEnum, {
+    nullable: true,
+    defaultValue: 'HOT',
+    description:
+      'Of which events. Cold archive objects among them have to be restored first: RESTORE_REQUIRED names them.',
+  })
+  scope?: ExportScope | null
 }
 
 @ObjectType('ExportProgress', { description: 'How many events have been written.' })

@@ -44,8 +44,8 @@ export class ExportResolver {
     @Arg('input', () => RequestExportInputType, { description: 'What to export.' }) input: RequestExportInputType,
     @Ctx() context: GraphqlContext,
   ): Promise<ExportPayloadType> {
-    const { workspaceId, from = null, to = null, format } = input
-    const job = await requestExport(this.api, context.viewer, { workspaceId, from, to, format })
+    const { workspaceId, from = null, to = null, format, scope } = input
+    const job = await requestExport(this.api, context.viewer, { workspaceId, from, to, format, scope: scope ?? 'HOT' })
     return { export: showExport(this.api, job) }
   }
 

@@ -27,8 +27,8 @@ export type InRegion = <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>
 
 /**
  * Fixes what an export holds: the chain as of a checkpoint that covers everything recorded before now, and of it the
- * stretch asked for, widened so that it has no holes. Events past their retention are not exported, as they are not
- * shown. Throws {@link NotSignedYet}.
+ * stretch asked for, widened so that it has no holes. Events past their retention are exported where archived ones are
+ * asked for. Throws {@link NotSignedYet}.
  */
 export async function takeSnapshot(
   deps: SnapshotDeps,
@@ -37,13 +37,13 @@ export async function takeSnapshot(
   retentionDays: number,
   signal: AbortSignal,
 ): Promise<ExportSnapshot> {
-  const { workspaceId } = job
+  const { workspaceId, scope } = job
   const head = await inRegion((tx) => findTreeSize(tx, workspaceId))
   if (head === 0) return { treeSize: 0, note: null, firstSequence: null, lastSequence: null }
   const { treeSize, note } = await checkpointOf(deps, inRegion, job, head, signal)
   const cutoff = retentionCutoff(retentionDays, deps.clock.now())
-  const from = job.from !== null && job.from > cutoff ? job.from : cutoff
-  const range = { from, to: job.to, size: treeSize }
+  const from = scope === 'HOT' && (job.from === null || job.from < cutoff) ? cutoff : job.from
+  const range = { from, to: job.to, size: treeSize, scope }
   const firstSequence = await findReceived(inRegion, workspaceId, { ...range, which: 'first' })
   const lastSequence =
     firstSequence === null ? null : await findReceived(inRegion, workspaceId, { ...range, which: 'last' })

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { treeNodeReader } from '../checkpoints/tree-node.store.js'
 import type { Database, Transaction } from '../db/database.js'
 import type { ControlFacts } from '../directory/control-facts.js'
+import type { ArchiveAccess } from '../events/archived-events.js'
 import type { ClaimedTombstone } from '../ledger/chain-event.js'
 import { fromBytes, utf8Text } from '../ledger/crypto.js'
 import { writeCheckpointLine, writeExportLine } from '../ledger/export-line.js'
@@ -9,7 +10,13 @@ import type { NoteKey } from '../ledger/signed-note.js'
 import type { RegionRegistry } from '../regions/region-registry.js'
 import type { SubjectKeys } from '../sealing/subject-keys.js'
 import { csvHeader, csvLines } from './export-csv.js'
-import { readErasuresOf, readEvents, readTombstones, type StoredTombstone } from './export-event.store.js'
+import {
+  readErasuresOf,
+  readEvents,
+  readTombstones,
+  type StoredEvent,
+  type StoredTombstone,
+} from './export-event.store.js'
 import { deleteExportFile, ExportFile, exportFileName, exportFolder } from './export-file.js'
 import { EXPORT_KEPT_MS, type ExportJob, type ExportSnapshot, totalRows } from './export-job.js'
 import { completeExport, type ExportLease, storeProgress, storeSnapshot } from './export-job.store.js'
@@ -44,6 +51,7 @@ export interface WriteDeps extends SnapshotDeps {
   readonly registry: Pick<RegionRegistry, 'use'>
   readonly facts: Pick<ControlFacts, 'workspace'>
   readonly subjectKeys: SubjectKeys
+  readonly archives: Pick<ArchiveAccess, 'look'>
   /** The keys, of all that sign the region's checkpoints, that signed this note. */
   readonly signersOf: (job: ExportJob, note: string) => Promise<readonly NoteKey[]>
   readonly exportsDir: string
@@ -100,6 +108,11 @@ async function fixSnapshot(
   return snapshot
 }
 
+const COLD_MESSAGE = 'Some of the events are in cold archive objects: ask for their restore first.'
+
+/** Whether an event's body and blobs are in an archive object. */
+const isElsewhere = ({ objectId, category }: StoredEvent): boolean => objectId !== null && category !== 'system'
+
 interface Writing {
   readonly file: ExportFile
   readonly fileName: string
@@ -141,7 +154,7 @@ class Writer {
     for (let from = firstSequence + this.#rows; from <= lastSequence;) {
       this.#at.signal.throwIfAborted()
       const to = Math.min(from + BATCH_EVENTS - 1, lastSequence)
-      const text = await this.#at.inRegion((tx) => this.#textOf(tx, from, to))
+      const text = await this.#textOf(from, to)
       await this.#at.file.append(text)
       this.#rows += to - from + 1
       from = to + 1
@@ -182,11 +195,42 @@ class Writer {
     this.#syncedAtMs = performance.now()
   }
 
-  async #textOf(tx: Transaction, from: number, to: number): Promise<string> {
-    const { workspaceId, region, format } = this.#job
-    const events = await readEvents(tx, workspaceId, from, to)
+  async #textOf(from: number, to: number): Promise<string> {
+    const { inRegion } = this.#at
+    const text = await inRegion(async (tx) => {
+      const events = await this.#eventsOf(tx, from, to)
+      return events.some(isElsewhere) ? events : this.#linesOf(tx, events, from, to)
+    })
+    if (typeof text === 'string') return text
+    // Objects are read while no transaction waits for them.
+    const events = await this.#withArchived(text)
+    return inRegion((tx) => this.#linesOf(tx, events, from, to))
+  }
+
+  async #eventsOf(tx: Transaction, from: number, to: number): Promise<readonly StoredEvent[]> {
+    const events = await readEvents(tx, this.#job.workspaceId, from, to)
     if (events.length !== to - from + 1)
       throw new ExportImpossible(`The chain has a gap between ${from} and ${to}: it can't be exported as a whole.`)
+    return events
+  }
+
+  async #withArchived(events: readonly StoredEvent[]): Promise<readonly StoredEvent[]> {
+    const { region, companyId } = this.#job
+    const objectIds = [...new Set(events.flatMap((event) => (isElsewhere(event) ? event.objectId! : [])))]
+    const objects = await this.#deps.archives.look({ region, companyId, objectIds })
+    if ([...objects.values()].includes('COLD')) throw new ExportImpossible(COLD_MESSAGE)
+    return events.map((event) => {
+      if (!isElsewhere(event)) return event
+      const found = objects.get(event.objectId!) ?? 'DAMAGED'
+      const line = typeof found === 'string' ? undefined : found.get(event.sequence)
+      if (line === undefined)
+        throw new ExportImpossible(`The archive object with event ${event.sequence} is damaged: it can't be exported.`)
+      return { ...event, ...line, objectId: null }
+    })
+  }
+
+  async #linesOf(tx: Transaction, events: readonly StoredEvent[], from: number, to: number): Promise<string> {
+    const { workspaceId, region, format } = this.#job
     const opened = await openEvents(tx, this.#deps.subjectKeys, { region, workspaceId }, events)
     if (format === 'CSV') return csvLines(region, opened)
     // After the events: one that lost its values in between is then read with its tombstones at least.
@@ -205,7 +249,7 @@ class Writer {
     for (const sequence of erasures) {
       // One beyond the snapshot erased what was written already, as it was then.
       if (sequence > snapshot.treeSize) break
-      await file.append(await inRegion((tx) => this.#textOf(tx, sequence, sequence)))
+      await file.append(await this.#textOf(sequence, sequence))
       this.#rows++
     }
   }

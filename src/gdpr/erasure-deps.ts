@@ -1,3 +1,4 @@
+import type { ArchiveDeps } from '../archive/archive-deps.js'
 import type { Log } from '../db/log.js'
 import type { Region } from '../kernel/region.js'
 import type { KeyVault } from '../sealing/key-vault.js'
@@ -33,6 +34,7 @@ export interface ErasureDeps extends GdprDeps {
   readonly vault: KeyVault
   /** Deletes what this process and Redis remember of a company's pages in a region; answers how many pages it was. */
   readonly dropPages: (region: Region, companyId: string) => Promise<number>
+  readonly archive: ArchiveDeps
   readonly onCommitted: EraseWorkspaceDeps['onCommitted']
   readonly replicas: ReplicaErasure
   /** Where this process keeps exports. */

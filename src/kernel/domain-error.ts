@@ -54,3 +54,10 @@ export const badInput = (field: string, message: string): DomainError =>
 
 /** The one answer for what is absent and for what belongs to another tenant. */
 export const notFound = (what: string): DomainError => new DomainError('NOT_FOUND', `${what} not found.`)
+
+/** A `REGION_UNAVAILABLE` about one region. */
+export const regionUnavailable = (region: string, cause?: unknown): DomainError =>
+  new DomainError('REGION_UNAVAILABLE', `Region ${region} does not answer now.`, {
+    details: { regions: [region] },
+    cause,
+  })

@@ -19,7 +19,7 @@ const plainPrefixes = {
   legalHold: 'hold',
   jobRun: 'run',
 } as const
-const regionalPrefixes = { event: 'evt', export: 'exp' } as const
+const regionalPrefixes = { event: 'evt', export: 'exp', archiveObject: 'arc' } as const
 
 export type PlainKind = keyof typeof plainPrefixes
 export type RegionalKind = keyof typeof regionalPrefixes

@@ -8,6 +8,8 @@ export interface ChainEvent {
   readonly term: number
   /** The body's text. A body that isn't UTF-8 must not get this far. */
   readonly body: string
+  /** The body's hash, where the body itself can't be read now: place and link are verified, what it commits to is not. */
+  readonly bodyHash?: Latin1
   /** Null at sequence 1, and only there. */
   readonly prevHash: Latin1 | null
   readonly hash: Latin1

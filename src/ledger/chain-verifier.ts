@@ -11,6 +11,7 @@ import { type EventPlace, PendingErasures } from './pending-erasures.js'
 import { RecentRoots } from './recent-roots.js'
 import { RunProofs } from './run-proofs.js'
 import type { NoteKey } from './signed-note.js'
+import { tombstoneLatin1 } from './tombstone.js'
 import type { AnnouncedKey, Trust } from './trust.js'
 import {
   type BreakReason,
@@ -122,6 +123,7 @@ export class ChainVerifier {
   /** Takes the next event. False where the chain is broken, now or before: the rest need not be read. */
   add(event: ChainEvent): boolean {
     if (this.#break !== null) return false
+    if (event.bodyHash !== undefined) return this.#addLink(event, event.bodyHash)
     const body = readBody(event.body)
     const found = this.#check(event, body)
     if (found !== null) {
@@ -130,6 +132,38 @@ export class ChainVerifier {
       this.#break = { sequence, eventId: id, reason: found.reason, detail: found.detail }
     }
     return found === null
+  }
+
+  /** Takes an event of which only the link can be verified. Only in a whole chain whose erasures bring their sets. */
+  #addLink(event: ChainEvent, bodyHash: Latin1): boolean {
+    const { sequence, term, prevHash, hash, columns } = event
+    const place = { sequence, eventId: columns?.id ?? null }
+    if (sequence !== this.#sequence + 1) {
+      const missing = this.#sequence + 1
+      const at = { sequence: missing, eventId: null }
+      return this.fail('MISSING_EVENT', `the event with sequence ${missing} is missing`, at)
+    }
+    if (sequence === 1 ? prevHash !== null : prevHash !== this.#hash)
+      return this.fail('PREVIOUS_HASH_MISMATCH', 'prevHash is not the hash of the event before', place)
+    if (this.#workspace === '' || term !== this.#nextTerm)
+      return this.fail('HASH_MISMATCH', 'the term is not the one the chain is in', place)
+    if (linkHashLatin1(term, this.#workspace, sequence, prevHash ?? ZERO_LATIN1, bodyHash) !== hash)
+      return this.fail('HASH_MISMATCH', 'the hash is not that of the body and its place in the chain', place)
+    for (const { digest, erasure } of event.tombstones) {
+      const tombstone = tombstoneLatin1(this.#workspace, sequence, digest)
+      this.#pending.claim({ tombstone, erasure, sequence, eventId: columns?.id ?? '', index: null, proof: null })
+    }
+    const unnamed = this.#pending.namedBy(sequence)
+    if (unnamed !== null)
+      return this.fail('MISSING_DISCLOSURE', 'what a tombstone names as its erasure is no erasure', unnamed)
+    if (event.tombstones.length > 0) this.#erasedEvents++
+    if (this.#from === 0) this.#from = sequence
+    this.#checked++
+    this.#sequence = sequence
+    this.#hash = hash
+    this.#tree.append(hash)
+    this.#compareEarlier()
+    return true
   }
 
   /** Breaks the chain for a reason the caller found itself, such as a line that can't be read. Answers false. */

@@ -1,6 +1,7 @@
 import 'reflect-metadata'
 import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql'
 import { buildSchemaSync } from 'type-graphql'
+import { type ArchiveApi, ArchiveResolver } from '../archive/archive.resolver.js'
 import { CheckpointResolver } from '../checkpoints/checkpoint.resolver.js'
 import type { SignInDeps } from '../auth/sign-in.js'
 import type { IngestDeps } from '../events/accept-events.js'
@@ -50,6 +51,7 @@ export interface SchemaDeps {
   readonly verification: VerifyChainDeps
   readonly adminChains: AdminChainDeps
   readonly exports: ExportApi
+  readonly archive: ArchiveApi
   readonly companyRegions: CompanyRegionsDeps
   readonly regionAdministration: RegionAdministrationDeps
   readonly replication: ResyncReplicaDeps
@@ -61,7 +63,7 @@ export interface SchemaDeps {
 
 // Each resolver class once, with what it needs.
 const resolvers = [
-  [NodeResolver, (deps: SchemaDeps) => new NodeResolver(deps.reads, deps.exports, deps.gdpr)],
+  [NodeResolver, (deps: SchemaDeps) => new NodeResolver(deps.reads, deps.exports, deps.gdpr, deps.archive)],
   [ViewerResolver, () => new ViewerResolver()],
   [AuditEventResolver, (deps: SchemaDeps) => new AuditEventResolver(deps.reads, deps.disclosures)],
   [EventListsResolver, (deps: SchemaDeps) => new EventListsResolver(deps.reads)],
@@ -69,6 +71,7 @@ const resolvers = [
   [VerifyChainResolver, (deps: SchemaDeps) => new VerifyChainResolver(deps.verification)],
   [WorkspaceVerdictResolver, (deps: SchemaDeps) => new WorkspaceVerdictResolver(deps.reads.control)],
   [ExportResolver, (deps: SchemaDeps) => new ExportResolver(deps.exports)],
+  [ArchiveResolver, (deps: SchemaDeps) => new ArchiveResolver(deps.archive)],
   [IngestResolver, (deps: SchemaDeps) => new IngestResolver(deps.ingest, deps.reads)],
   [CompanyResolver, (deps: SchemaDeps) => new CompanyResolver(deps.reads.facts)],
   [WorkspaceResolver, (deps: SchemaDeps) => new WorkspaceResolver(deps.reads.facts)],

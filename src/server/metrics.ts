@@ -8,6 +8,7 @@ import { DomainError } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
 import type { RegionState } from '../regions/region-state.js'
 import { addCacheFigures } from './cache-metrics.js'
+import { addArchiveFigures, type ArchiveMetricSources } from './archive-metrics.js'
 
 /** How long a region has to answer for its figures. */
 const REGION_TIMEOUT_MS = 1_000
@@ -18,7 +19,7 @@ const BATCH_EVENTS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000]
 const JOB_SECONDS = [0.01, 0.05, 0.25, 1, 5, 15, 60, 300, 900, 3_600]
 
 /** Where figures come from that nobody reports: asked at each scrape. */
-export interface MetricSources {
+export interface MetricSources extends ArchiveMetricSources {
   readonly regions: () => readonly Region[]
   /** The last health check of a region, while it says something. */
   readonly stateOf: (region: Region) => RegionState | undefined
@@ -60,6 +61,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   addRegionFigures(registry, sources)
   addAlarmFigures(registry, sources)
   addCacheFigures(registry, sources.cache)
+  addArchiveFigures(registry, sources)
   const jobRuns = new Counter({
     name: 'hyrelog_job_runs_total',
     help: 'Runs of background jobs that are over, in this process.',

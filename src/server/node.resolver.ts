@@ -1,4 +1,7 @@
 import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql'
+import { ArchiveObjectType } from '../archive/archive.graphql.js'
+import type { ArchiveApi } from '../archive/archive.resolver.js'
+import { findArchiveObject } from '../archive/get-archive-object.js'
 import { isPermitted, type Operation } from '../auth/permission-table.js'
 import { admitSession, admitSomebody, findReaches, reachesWorkspace } from '../auth/permissions.js'
 import type { Viewer } from '../auth/viewer.js'
@@ -37,6 +40,7 @@ export class NodeResolver {
     private readonly reads: EventReads,
     private readonly exports: ExportApi,
     private readonly gdpr: Pick<GdprDeps, 'control'>,
+    private readonly archive: ArchiveApi,
   ) {}
 
   @Query(() => NodeType, {
@@ -59,6 +63,10 @@ export class NodeResolver {
       case 'export': {
         const job = await getExport(this.exports, viewer, id)
         return job === null ? null : showExport(this.exports, job)
+      }
+      case 'archiveObject': {
+        const object = await findArchiveObject(this.archive, viewer, 'archiveObjects', id)
+        return object === null ? null : new ArchiveObjectType(object, this.archive.clock.now())
       }
       case 'company': {
         const company = await getCompany(this.reads, viewer, id)

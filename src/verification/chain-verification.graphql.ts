@@ -70,7 +70,7 @@ export class ChainVerificationType {
 
   @Field(() => SafeIntScalar, { description: 'Bodies that lie in cold objects: link and hash checked, body not.' })
   get linkOnlyEvents(): number {
-    return 0
+    return this.verification.linkOnlyEvents
   }
 
   @Field(() => SafeIntScalar, { description: 'The first sequence of the stretch.' })

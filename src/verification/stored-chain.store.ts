@@ -24,7 +24,11 @@ export interface StoredEvent {
   readonly company_id: string
   readonly project_id: string | null
   readonly term: number
-  readonly body: Buffer
+  /** Null where it is in an archive object that can't be read now; `body_hash` is what is known of it then. */
+  readonly body: Buffer | null
+  readonly body_hash: Buffer | null
+  /** The archive object that has body and blobs; null while the database has them. */
+  readonly object_id: string | null
   readonly prev_hash: Buffer
   readonly hash: Buffer
   readonly occurred_at: unknown
@@ -84,11 +88,11 @@ select h.sequence, h.hash, h.frontier, h.term, l.sequence as last_sequence, b.se
   (select count(*) from merkle_node n where n.workspace_id = w.id) as nodes
 from (select $1::uuid as id) w
 left join chain_head h on h.workspace_id = w.id
-left join lateral (select e.sequence from event e where e.workspace_id = w.id order by e.sequence desc limit 1) l on true
+left join lateral (select e.sequence from stored_event e where e.workspace_id = w.id order by e.sequence desc limit 1) l on true
 left join lateral (
   select e.sequence, e.id from event e where e.workspace_id = w.id and e.sequence > coalesce(h.sequence, 0)
   order by e.sequence limit 1) b on true
-left join event f on f.workspace_id = w.id and f.sequence = 1`
+left join stored_event f on f.workspace_id = w.id and f.sequence = 1`
 
 /** Reads the end of a chain, as one snapshot but for checkpoints, which are read after it and concern what is in it. */
 export async function readChainEnd(tx: Transaction, workspaceId: string): Promise<ChainEnd> {
@@ -105,7 +109,7 @@ export async function readChainEnd(tx: Transaction, workspaceId: string): Promis
       'verify_newest_history',
     ),
     tx.query<{ sequence: string; body: Buffer }>(
-      `select sequence, body from event
+      `select sequence, body from stored_event
        where workspace_id = $1 and action in ('ledger.key', 'ledger.term') and category = 'system' order by sequence`,
       [workspaceId],
       'verify_changes',
@@ -145,16 +149,16 @@ export interface StoredChunk {
 
 export const nodeName = (level: number, index: number): string => `${level}/${index}`
 
-const eventColumns = `sequence, id, workspace_id, company_id, project_id, term, body, prev_hash, hash, occurred_at,
+const eventColumns = `sequence, id, workspace_id, company_id, project_id, term, body, body_hash, object_id, prev_hash, hash, occurred_at,
   received_at, action, category, target_type, actor_id_tag, actor_email_tag, target_id_tag, trace_id_tag,
   identity_blob, content_blob, erased_at, actor_pseudonym`
 
-const bytesOfRow = 'length(body) + coalesce(length(identity_blob), 0) + coalesce(length(content_blob), 0)'
+const bytesOfRow = 'coalesce(length(body), 0) + coalesce(length(identity_blob), 0) + coalesce(length(content_blob), 0)'
 
 const chunkSql = `
 select ${eventColumns} from (
   select *, sum(bytes) over (order by sequence) - bytes as bytes_before from (
-    select ${eventColumns}, ${bytesOfRow} as bytes from event
+    select ${eventColumns}, ${bytesOfRow} as bytes from stored_event
     where workspace_id = $1 and sequence > $2 and sequence <= $3 order by sequence limit ${CHUNK_EVENTS_MAX}
   ) e
 ) e where bytes_before < ${CHUNK_BYTES_MAX} order by sequence`
@@ -267,7 +271,7 @@ export async function findStoredEvent(
   sequence: number,
 ): Promise<StoredEvent | null> {
   const rows = await tx.query<StoredEvent>(
-    `select ${eventColumns} from event where workspace_id = $1 and sequence = $2`,
+    `select ${eventColumns} from stored_event where workspace_id = $1 and sequence = $2`,
     [workspaceId, sequence],
     'verify_one_event',
   )
@@ -277,7 +281,7 @@ export async function findStoredEvent(
 /** How far a database has got with a chain: 0 where it has none of it. */
 export async function findLastSequence(tx: Transaction, workspaceId: string): Promise<number> {
   const rows = await tx.query<{ sequence: string }>(
-    'select sequence from event where workspace_id = $1 order by sequence desc limit 1',
+    'select sequence from stored_event where workspace_id = $1 order by sequence desc limit 1',
     [workspaceId],
     'verify_last_sequence',
   )

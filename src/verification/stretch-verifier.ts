@@ -24,6 +24,8 @@ export interface StretchVerdict {
   readonly checkedEvents: number
   /** Of these, events of which something was erased. */
   readonly erasedEvents: number
+  /** Of these, events in archive objects that can't be read now: their links were verified, their bodies not. */
+  readonly linkOnlyEvents: number
   /** The hash of the last event that verifies; null where there is none. */
   readonly headHash: Buffer | null
   /** The last sequence of the stretch. */
@@ -63,6 +65,7 @@ export class StretchVerifier {
   readonly #newest: ReadonlyMap<number, readonly KnownCheckpoint[]>
   #break: ChainBreak | null = null
   #verified = 0
+  #linkOnly = 0
   #lastEventId: string | null = null
   #lastHash: Uint8Array | null
   #lastTerm: number
@@ -95,12 +98,16 @@ export class StretchVerifier {
     const event = unsealEvent(row, chunk)
     const place = { sequence: event.sequence, eventId: row.id }
     if (!this.#ledger.add(event)) return this.#failAsLedger(row.id)
-    const columns = columnFault(row, event.disclosures, event.tombstones.length > 0, this.#options.tags)
+    const linkOnly = event.bodyHash !== undefined
+    const columns = linkOnly
+      ? null
+      : columnFault(row, event.disclosures, event.tombstones.length > 0, this.#options.tags)
     if (columns !== null) return this.#fail('COMMITMENT_MISMATCH', columns, place)
     for (const { level, index, hash } of this.#tree.append(row.hash))
       if (chunk.nodes.get(nodeName(level, index)) !== fromBytes(hash))
         return this.#fail('CHECKPOINT_MISMATCH', 'a stored node of the tree is not the one over its events', place)
     this.#verified++
+    if (linkOnly) this.#linkOnly++
     this.#lastEventId = row.id
     this.#lastHash = row.hash
     this.#lastTerm = row.term
@@ -161,6 +168,7 @@ export class StretchVerifier {
       firstBreak: this.#break,
       checkedEvents: this.#verified,
       erasedEvents: ledger.erasedEvents,
+      linkOnlyEvents: this.#linkOnly,
       headHash: this.#verified === 0 ? null : Buffer.from(this.#lastHash!),
       toSequence: Math.max(this.upTo, reachedHead ? end.lastSequence : 0),
       reachedHead,

@@ -44,6 +44,10 @@ function keyIdOf(blob: Buffer | null): string | null {
  */
 const unopened: Disclosure = { path: '', value: null, salt: Buffer.alloc(0) }
 
+/** True for an event in an archive object that can't be read now. */
+export const isLinkOnly = ({ body, object_id, body_hash }: StoredEvent): boolean =>
+  body === null && object_id !== null && body_hash !== null
+
 /** A row as the verifier of the ledger takes it. */
 export function unsealEvent(
   row: StoredEvent,
@@ -56,7 +60,8 @@ export function unsealEvent(
     sequence,
     term: row.term,
     // A body that isn't UTF-8 is none, as an empty one.
-    body: utf8Text(row.body) ?? '',
+    body: row.body === null ? '' : (utf8Text(row.body) ?? ''),
+    ...(isLinkOnly(row) ? { bodyHash: fromBytes(row.body_hash!) } : {}),
     prevHash: isFirst ? null : fromBytes(row.prev_hash),
     hash: fromBytes(row.hash),
     disclosures: blobs.flatMap(([blob, column]) => openBlob(row, blob, row[column], chunk.keys)),

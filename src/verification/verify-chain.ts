@@ -68,11 +68,7 @@ export async function verifyChain(
         'DEADLINE_EXCEEDED',
         `Verifying took too long; ${verified} events were whole until then: verify a shorter stretch at a time.`,
       )
-    if (error instanceof DatabaseError && error.unavailable)
-      throw new DomainError('REGION_UNAVAILABLE', `Region ${dataRegion} does not answer now.`, {
-        details: { regions: [dataRegion] },
-        cause: error,
-      })
+    if (error instanceof DatabaseError && error.unavailable) throw regionUnavailable(dataRegion, error)
     throw error
   }
 }

@@ -30,14 +30,14 @@ export async function verifyErasure(
 
 /** What the event says it erased, or null where it is no erasure or its hash isn't that of its body. */
 function erasureOf(row: StoredEvent, workspaceId: string) {
-  const read = readBody(utf8Text(row.body) ?? '')
+  const read = readBody(utf8Text(row.body ?? Buffer.alloc(0)) ?? '')
   const system = typeof read === 'string' ? null : read.system
   const hash = linkHash({
     term: row.term,
     workspaceId,
     sequence: Number(row.sequence),
     prevHash: row.prev_hash,
-    bodyHash: bodyHash(row.body),
+    bodyHash: bodyHash(row.body ?? Buffer.alloc(0)),
   })
   return system?.kind === 'erasure' && hash.equals(row.hash) ? system.erasure : null
 }

@@ -5,6 +5,7 @@ import type { SignedCheckpoint } from '../checkpoints/signed-checkpoint.js'
 import { wholeRanges } from '../checkpoints/sign-chain.js'
 import { treeNodeReader } from '../checkpoints/tree-node.store.js'
 import type { Database, Transaction } from '../db/database.js'
+import type { ArchiveAccess } from '../events/archived-events.js'
 import { badInput } from '../kernel/domain-error.js'
 import { readBody } from '../ledger/body-rules.js'
 import { type BreakReason, type ChainState, frontierAt, utf8Text, ZERO_HASH } from '../ledger/index.js'
@@ -25,6 +26,7 @@ export interface VerificationDeps {
   readonly keys: SigningKeys
   readonly subjectKeys: Pick<VerificationKeys, 'use'>
   readonly tagKey: (companyId: string) => Promise<KeyObject>
+  readonly archives: Pick<ArchiveAccess, 'look'>
 }
 
 export interface Stretch {
@@ -103,8 +105,9 @@ async function verifyOnce(
       tags: new TagMemory(await deps.tagKey(chain.companyId)),
     })
     if (isMissing) return verifier.failStart(start.missing)
-    await deps.subjectKeys.use(async (keys) => {
-      const reader = await EventReader.open(database, keys, chain, verifier, signal)
+    await deps.subjectKeys.use(async (subjectKeys) => {
+      const places = { database, subjectKeys, archives: deps.archives }
+      const reader = await EventReader.open(places, chain, verifier, signal)
       await verifyChunks(reader, verifier, options)
     })
     for (const open of verifier.openErasures())
@@ -173,6 +176,7 @@ async function startAt(
 }
 
 function nextTermOf({ term, body }: StoredEvent): number {
-  const read = readBody(utf8Text(body) ?? '')
+  // An archived event whose body is not kept in the database is none of the service's own: no term begins after it.
+  const read = readBody(body === null ? '' : (utf8Text(body) ?? ''))
   return typeof read !== 'string' && read.system?.kind === 'term' ? read.system.term : term
 }

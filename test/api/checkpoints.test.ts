@@ -215,6 +215,7 @@ describe('a chain of 600 events', () => {
         read: (region, companies, deadline, read) =>
           gateway.read(region, companies, deadline, (tx, from, servedBy) => read(counting(tx), from, servedBy)),
       } as RegionGateway,
+      archives: app.archive.reader,
       cursorKey: deriveCursorKey(pepper),
       regionDeadlineMs: 5000,
       report: () => undefined,

@@ -48,6 +48,7 @@ export interface GraphqlAnswerError {
     readonly regions?: readonly string[]
     readonly requestId?: string
     readonly retryAfterMs?: number
+    readonly archiveObjectIds?: readonly string[]
   }
 }
 
@@ -104,13 +105,22 @@ const testConfig: Omit<AppConfig, 'keyVaultDir' | 'exportsDir'> = {
   trustedProxies: [],
   allowedOrigins: [],
   requireStaffTotp: false,
+  archiveParquet: false,
   regionDeadlineMs: 5000,
   bodyLimitBytes: 16 * 1024 * 1024,
   internalToken: undefined,
   redisUrl: undefined,
   // What a check a minute ago found would answer for what a test has just done to a region.
   // And an erasure is carried out when a test says so.
-  jobSchedules: { health: '0 0 1 1 *', gdpr: '0 0 1 1 *' },
+  jobSchedules: {
+    health: '0 0 1 1 *',
+    gdpr: '0 0 1 1 *',
+    retention: '0 0 1 1 *',
+    archive: '0 0 1 1 *',
+    'cold-archive': '0 0 1 1 *',
+    restore: '0 0 1 1 *',
+    'verify-archive': '0 0 1 1 *',
+  },
   controlMasterKey: fixedKey(1),
   regionMasterKeys: new Map(regions.map((region, index) => [region, fixedKey(10 + index)])),
   apiKeyPepper: pepper,
@@ -134,7 +144,7 @@ export async function sendGraphql(
   return { status: response.status, headers: response.headers, data, errors }
 }
 
-async function describeRegions(databases: ClonedDatabases, options: WorldOptions): Promise<void> {
+async function describeRegions(databases: ClonedDatabases, options: WorldOptions, folder: string): Promise<void> {
   const control = Database.open({ name: 'CONTROL', url: databases.control.databaseUrl, entities: controlEntities })
   const settings = regions.map((region) => {
     const { databaseUrl } = databases.regions[region]
@@ -144,7 +154,7 @@ async function describeRegions(databases: ClonedDatabases, options: WorldOptions
         databaseUrl: options.regionUrl?.(region, databaseUrl) ?? databaseUrl,
         ownerUrl: undefined,
         readOnlyUrl: options.readOnlyUrl?.(region, databaseUrl),
-        coldStorage: { provider: 'LOCAL', bucket: `/srv/hidden/cold-${region.toLowerCase()}` },
+        coldStorage: { provider: 'LOCAL', bucket: join(folder, 'cold', region.toLowerCase()) },
       },
     ] as const
   })
@@ -185,7 +195,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const databases = await cloneDatabases()
   const vault = await mkdtemp(join(tmpdir(), 'hyrelog-vault-'))
   await chmod(vault, 0o711)
-  await describeRegions(databases, options)
+  await describeRegions(databases, options, vault)
   const { databaseUrl } = databases.control
   const start = (own: WorldOptions): Promise<App> =>
     createApp({

@@ -24,6 +24,7 @@ export interface ExportRequest {
   readonly format?: 'NDJSON' | 'CSV'
   readonly from?: string
   readonly to?: string
+  readonly scope?: string
 }
 
 /** Asks for an export with the workspace's key (or another one). */

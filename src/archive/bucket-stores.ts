@@ -1,0 +1,30 @@
+import type { Region } from '../kernel/region.js'
+import type { ObjectStore } from '../objects/object-store.js'
+import type { ColdStorage } from '../regions/region-data-store.js'
+import type { RegionRegistry } from '../regions/region-registry.js'
+
+/** The buckets of the regions, each opened when it is first needed. Nothing of a region is in another's. */
+export class BucketStores {
+  readonly #registry: Pick<RegionRegistry, 'get'>
+  readonly #open: (place: ColdStorage) => Promise<ObjectStore>
+  readonly #stores = new Map<string, Promise<ObjectStore>>()
+
+  constructor(registry: Pick<RegionRegistry, 'get'>, open: (place: ColdStorage) => Promise<ObjectStore>) {
+    this.#registry = registry
+    this.#open = open
+  }
+
+  /** REGION_UNAVAILABLE where the region is not configured. */
+  of(region: Region): Promise<ObjectStore> {
+    const place = this.#registry.get(region).coldStorage
+    const name = `${place.provider} ${place.bucket}`
+    let store = this.#stores.get(name)
+    if (store === undefined) {
+      store = this.#open(place)
+      this.#stores.set(name, store)
+      // One that could not be opened is tried again.
+      store.catch(() => this.#stores.delete(name))
+    }
+    return store
+  }
+}
