@@ -1,7 +1,7 @@
 import type { Viewer } from '../auth/viewer.js'
 import { DatabaseError } from '../db/database-error.js'
 import type { ControlFacts } from '../directory/control-facts.js'
-import { badInput, DomainError } from '../kernel/domain-error.js'
+import { badInput, DomainError, regionUnavailable } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
 import { getWorkspace } from '../workspaces/get-workspace.js'
 import type { ChainAlarms } from './chain-alarms.js'
