@@ -135,7 +135,10 @@ export class GdprRequestObjectType implements NodeType {
     return this.record.request.createdAt
   }
 
-  @Field(() => DateTimeScalar, { nullable: true, description: 'When it was done.' })
+  @Field(() => DateTimeScalar, {
+    nullable: true,
+    description: "When it was done: everything of the subject's that was accepted before is erased.",
+  })
   get completedAt(): Date | null {
     return this.record.request.completedAt
   }

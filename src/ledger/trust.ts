@@ -23,7 +23,8 @@ export interface AnnouncedKey {
 
 /**
  * Whether a checkpoint counts: signed for this log by the key of the workspace's home region at its size. `home` is null
- * where the events don't show it (a part of a chain): then any of the log's regional keys will do.
+ * where the events don't show it (a part of a chain): then any of the log's regional keys will do, and not the one of the
+ * admin log.
  */
 export function checkSigner(
   checkpoint: Checkpoint,
@@ -41,7 +42,9 @@ export function checkSigner(
   const all = succeed(pinned ? given : carried, chain.announced, checkpoint.treeSize)
   const prefix = regionKeyName(origin.logName, '')
   const keys = all.filter(({ name }) =>
-    chain.home === null ? name.startsWith(prefix) : name === regionKeyName(origin.logName, chain.home),
+    chain.home === null
+      ? name.startsWith(prefix) && name !== `${prefix}CONTROL`
+      : name === regionKeyName(origin.logName, chain.home),
   )
   const signer = verifyNote(checkpoint.note, keys)
   if (signer !== null) return { fault: null, signedBy: signer.name, pinned }

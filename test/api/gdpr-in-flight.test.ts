@@ -94,6 +94,30 @@ describe('what comes in while a request ends', () => {
     },
   )
 
+  it('is not touched after a crash, when nobody knows the subject any more: the request is done as of before', async () => {
+    const { EU } = world.acme.in
+    const id = await approvedRequest(trio, asking())
+    const abort = new AbortController()
+    const crashing = {
+      ...world.app.erasure,
+      onStep: (step: string) => {
+        if (step !== 'request_keys.destroyed') return
+        abort.abort(new Error('the process died'))
+        throw new Error('the process died')
+      },
+    }
+    await expect(eraseRequests(crashing, abort.signal)).rejects.toThrow('the process died')
+    expect((await readRequest(trio.staff, id)).status).toBe('PROCESSING')
+    const [lateId] = await world.record(EU, [ownEvent('late')])
+    expect(await run()).toBe(1)
+    const { status, completedAt } = await readRequest(trio.staff, id)
+    expect(status).toBe('DONE')
+    const late = await world.gql(world.acme.key, `{ event(id: "${lateId!}") { receivedAt payload } }`)
+    expect(late.data.event.payload).toEqual({ n: 'late' })
+    expect(late.data.event.receivedAt > completedAt).toBe(true)
+    expect((await show(recorded)).actor).toBeNull()
+  })
+
   it('is accepted anew where it was accepted before the end and not committed', async () => {
     const { EU } = world.acme.in
     const other = await world.another()
