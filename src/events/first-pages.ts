@@ -8,7 +8,7 @@ import type { Region } from '../kernel/region.js'
 import type { RegionAnswer, RegionGateway } from '../regions/region-gateway.js'
 import { filterFingerprint } from './event-filter.js'
 import { type EventPageRequest, pageColumns, readVersionedPage, type StoredEvent } from './event-page.store.js'
-import { type HeldPage, heldPage, pageFromBytes, pageToBytes } from './held-page.js'
+import { type HeldPage, heldPage, PAGE_FORM, pageFromBytes, pageToBytes } from './held-page.js'
 
 export interface FirstPagesOptions {
   readonly gateway: RegionGateway
@@ -165,6 +165,7 @@ export class FirstPages {
   #nameOf({ region, companyId, page }: FirstPageRequest): string {
     const { workspaces, filter, direction, limit, withBlobs } = page
     const question = canonicalJson({
+      form: PAGE_FORM,
       region,
       companyId,
       // To the hour: that tells one retention from another, and the page itself knows from when to when it may be shown.
