@@ -161,6 +161,9 @@ describe('with servers of the user', () => {
     ['CONTROL_DATABSE_URL', 'postgres://service:password@eu.example/eu'],
     ['INTERNAL_TOKEN', 'too short'],
     ['LOG_NAME', 'No such name!'],
+    ['REDIS_URL', 'redis.example:6379'],
+    ['REDIS_URL', 'http://redis.example:6379'],
+    ['REDIS_URL', 'redis://:secret@redis.example/cache'],
     ['REGION_EU_SIGNING_KEY', Buffer.alloc(31).toString('base64')],
   ])('names %s when it is wrong (%s)', async (name, value) => {
     expect(await namesOf({ ...own(), [name]: value })).toEqual([name])
@@ -193,6 +196,15 @@ describe('with servers of the user', () => {
       'TRUSTED_PROXIES',
     ])
   })
+
+  it.each(['redis://redis.example', 'redis://user:secret@redis.example:6380/2', 'rediss://:secret@redis.example'])(
+    'takes %s as REDIS_URL, with servers of its own too',
+    async (url) => {
+      expect((await readConfig({ ...own(), REDIS_URL: url })).redisUrl).toBe(url)
+      expect((await readConfig({ DATA_DIR: dataDir, REDIS_URL: url })).redisUrl).toBe(url)
+      expect((await readConfig({ DATA_DIR: dataDir })).redisUrl).toBeUndefined()
+    },
+  )
 
   it('asks for CONTROL_DATABASE_URL where its companions come without it', async () => {
     expect(

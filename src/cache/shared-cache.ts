@@ -168,7 +168,7 @@ export class SharedCache {
       )
       return dropped
     } catch (error) {
-      throw new CacheUnavailableError('Redis did not drop what it may hold.', { cause: error })
+      throw new CacheUnavailableError(`Redis did not drop what it may hold: ${reasonOf(error)}`)
     }
   }
 
@@ -211,21 +211,23 @@ export class SharedCache {
   }
 
   /** It answers, with an error: full, loading, or the key is something else. */
-  #refused(err: unknown): void {
+  #refused(error: unknown): void {
     this.troubles.refused++
-    if (!this.#saidRefused) this.#log.warn({ err }, 'Redis refuses; events are read without it where it does')
+    if (!this.#saidRefused)
+      this.#log.warn({ reason: reasonOf(error) }, 'Redis refuses; events are read without it where it does')
     this.#saidRefused = true
   }
 
-  #failed(err: unknown): void {
+  #failed(error: unknown): void {
     this.troubles.unavailable++
     this.#isUp = false
-    this.#sayDown(err)
+    this.#sayDown(error)
     this.#probe()
   }
 
-  #sayDown(err: unknown): void {
-    if (!this.#saidDown) this.#log.warn({ err }, 'Redis does not answer; events are read without it')
+  #sayDown(error: unknown): void {
+    if (!this.#saidDown)
+      this.#log.warn({ reason: reasonOf(error) }, 'Redis does not answer; events are read without it')
     this.#saidDown = true
   }
 
@@ -278,5 +280,8 @@ async function answered<T>(ms: number, work: Promise<T>): Promise<T> {
     throw error
   }
 }
+
+/** The error itself carries the command with all its values, which may be the password. */
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const newFence = (): string => randomBytes(12).toString('base64url')

@@ -92,7 +92,7 @@ export class SharedFacts {
     this.#place()
   }
 
-  /** Finds out what has to be seen now. It rejects with what is a fault of ours only. */
+  /** Finds out, in the background, what has to be seen now. */
   #place(): void {
     if (this.#isPlacing || !this.#isListening) return
     this.#isPlacing = true
@@ -121,7 +121,10 @@ export class SharedFacts {
   }
 }
 
-const groupOf = (kind: keyof Kinds, id: string): string => `facts ${kind} ${id}`
+/** Another number for each change of what facts are: processes of two versions run side by side. */
+const FACTS_FORM = 1
+const groupOf = (kind: keyof Kinds, id: string): string => `facts ${FACTS_FORM} ${kind} ${id}`
 
+/** Facts as JSON has them, with their dates. */
 const revive = (name: string, value: unknown): unknown =>
   name === 'createdAt' && typeof value === 'string' ? new Date(value) : value

@@ -14,7 +14,7 @@ import {
   readVersionedPage,
   type StoredEvent,
 } from './event-page.store.js'
-import { type HeldPage, heldPage, pageFromBytes, pageToBytes } from './held-page.js'
+import { type HeldPage, heldPage, PAGE_FORM, pageFromBytes, pageToBytes } from './held-page.js'
 
 export interface FirstPagesOptions {
   readonly gateway: RegionGateway
@@ -180,6 +180,7 @@ export class FirstPages {
   #nameOf({ region, companyId, page }: FirstPageRequest): string {
     const { workspaces, filter, direction, limit, withBlobs } = page
     const question = canonicalJson({
+      form: PAGE_FORM,
       region,
       companyId,
       // To the hour: that tells one retention from another, and the page itself knows from when to when it may be shown.

@@ -44,6 +44,9 @@ export function heldPage({ region, now, page }: PageAsked, { version, rows }: Ve
   return held(region, { version, rows, events, readAtMs, shownUntilMs: readAtMs + Math.min(...leftMs) })
 }
 
+/** Another one for each change of what {@link pageToBytes} writes: processes of two versions run side by side. */
+export const PAGE_FORM = 1
+
 /** What {@link pageFromBytes} reads. */
 export const pageToBytes = ({ version, rows, readAtMs, shownUntilMs }: HeldPage): Buffer =>
   Buffer.from(

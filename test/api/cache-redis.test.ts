@@ -52,6 +52,37 @@ describe.skipIf(!hasRedis)(`a Redis that fails${needsRedis}`, () => {
     expect(await counted(b, () => pageOf(b, EU, filter))).toEqual({ memory: 0, redis: 1, misses: 0 })
   })
 
+  it('is told of by the metrics, as is what was remembered', async () => {
+    const internalToken = 'a token for the metrics'
+    const process = await world.another({ config: { redisUrl: redis.url, internalToken } })
+    await isUp(process)
+    const metrics = async (): Promise<Map<string, number>> => {
+      const url = process.url.replace('/graphql', '/metrics')
+      const text = await (await fetch(url, { headers: { 'x-internal-token': internalToken } })).text()
+      return new Map(
+        [...text.matchAll(/^(hyrelog_cache_\S+) (\S+)$/gm)].map(([, name, value]) => [name!, Number(value)]),
+      )
+    }
+    await pageOf(process, EU, { actions: [randomUUID()] })
+    const up = await metrics()
+    expect(up.get('hyrelog_cache_redis_up')).toBe(1)
+    expect(up.get('hyrelog_cache_misses_total{cache="pages"}')).toBe(1)
+    expect(up.get('hyrelog_cache_memory_pages')).toBe(1)
+    await redis.kill()
+    await eventually('it is missed', async () => {
+      await pageOf(process, EU, { actions: [randomUUID()] })
+      return !process.app.sharedCache!.isUp
+    })
+    await pageOf(process, EU)
+    await pageOf(process, EU)
+    const down = await metrics()
+    expect(down.get('hyrelog_cache_redis_up')).toBe(0)
+    expect(down.get('hyrelog_cache_errors_total{reason="unavailable"}')).toBeGreaterThan(0)
+    expect(down.get('hyrelog_cache_hits_total{cache="pages",level="memory"}')).toBe(1)
+    expect(down.get('hyrelog_cache_hits_total{cache="facts",level="memory"}')).toBeGreaterThan(0)
+    await process.app.close()
+  })
+
   it('does not keep a process from starting', async () => {
     await redis.kill()
     const late = await world.another({ config: { redisUrl: redis.url } })
@@ -144,7 +175,7 @@ describe.skipIf(!hasRedis)(`a Redis in the hands of somebody else${needsRedis}`,
 describe.skipIf(!hasRedis)(`facts of workspaces${needsRedis}`, () => {
   const factsOf = ({ app }: Process) => ({ ...app.facts.figures.hits, misses: app.facts.figures.misses })
   const inRedis = async ({ app }: Process, id: string) =>
-    (await app.sharedCache!.read(`facts workspace ${id}`, 'workspace'))?.toString('utf8') ?? ''
+    (await app.sharedCache!.read(`facts 1 workspace ${id}`, 'workspace'))?.toString('utf8') ?? ''
   const rename = async (id: string, name: string) => {
     const owner = new Client({ connectionString: world.databases.superuserUrl(world.databases.control.name) })
     await owner.connect()

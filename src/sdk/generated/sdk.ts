@@ -53,6 +53,8 @@ export type EventFilter = {
   readonly categories?: ReadonlyArray<string> | null | undefined;
   /** Earliest occurredAt. Inclusive. */
   readonly from?: string | null | undefined;
+  /** Also events past their retention, in warm archive objects too. A page that reaches into a cold one is refused with RESTORE_REQUIRED, naming the objects. */
+  readonly includeArchived?: boolean | null | undefined;
   /** One project only. */
   readonly projectId?: string | null | undefined;
   /** The id of the target. */
@@ -73,6 +75,15 @@ export type ExportFormat =
   | 'CSV'
   /** One event a line, with everything that is needed to verify it offline, and a signed checkpoint at the end. */
   | 'NDJSON';
+
+/** Of which events an export is. */
+export type ExportScope =
+  /** Both, each event once. */
+  | 'ALL'
+  /** Those that were moved into archive objects. */
+  | 'ARCHIVED'
+  /** Those within their retention. */
+  | 'HOT';
 
 /** How far an export is. */
 export type ExportStatus =
@@ -152,6 +163,8 @@ export type RequestExportInput = {
   readonly format: ExportFormat;
   /** Events received at this time or later; all where it is left out. The export is widened to a stretch of the chain without holes. */
   readonly from?: string | null | undefined;
+  /** Of which events. Cold archive objects among them have to be restored first: RESTORE_REQUIRED names them. */
+  readonly scope?: ExportScope | null | undefined;
   /** Events received before this time. */
   readonly to?: string | null | undefined;
   /** The workspace. */
