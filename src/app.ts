@@ -16,6 +16,7 @@ import type { Config } from './config.js'
 import { Database } from './db/database.js'
 import { NotificationListener } from './db/notification-listener.js'
 import { ControlFacts, FACTS_CHANNEL } from './directory/control-facts.js'
+import { orControlUnavailable } from './directory/with-control.js'
 import { createDirectoryLoaders } from './directory/directory-loaders.js'
 import { controlEntities } from './directory/entities.js'
 import { Committers } from './events/committers.js'
@@ -35,7 +36,7 @@ import { openObjectStore } from './objects/open-object-store.js'
 import type { Scheduler } from './jobs/scheduler.js'
 import { type Clock, systemClock } from './kernel/clock.js'
 import { deriveCursorKey } from './kernel/cursor.js'
-import { isRegion, regions } from './kernel/region.js'
+import { isRegion, type Region, regions } from './kernel/region.js'
 import { RegionGateway } from './regions/region-gateway.js'
 import { RegionHealth } from './regions/region-health.js'
 import { REGION_MODE_CHANNEL } from './regions/region-mode.js'
@@ -46,6 +47,7 @@ import { REGION_STATE_CHANNEL } from './regions/region-state.js'
 import { replicationBacklog } from './regions/replica-state.store.js'
 import { replicaErasure } from './replication/erase-replicas.js'
 import type { ReplicationDeps } from './replication/replication-deps.js'
+import type { Replicator } from './replication/replicator.js'
 import { ControlSecrets } from './sealing/control-secrets.js'
 import { derivedKey } from './sealing/secret-box.js'
 import { DirectoryKeyVault } from './sealing/key-vault.js'
@@ -56,6 +58,8 @@ import { VerificationKeys } from './verification/verification-keys.js'
 import { VerificationSlots } from './verification/verification-slots.js'
 import type { VerifyChainDeps } from './verification/verify-chain.js'
 import { createHttpServer } from './server/http-server.js'
+import { isPending, readPendingFigures } from './failover/pending-write.store.js'
+import { readRegionStatuses, type RegionStatusDeps } from './failover/region-status.js'
 import type { DrainDeps } from './failover/drain-queue.js'
 import { type FailoverOptions, makeFailover } from './make-failover.js'
 import { makeReplication } from './make-replication.js'
@@ -249,6 +253,38 @@ function makeRecording(
   return { indexer, committers, failover, signingKeys, checkpointer, adminChains }
 }
 
+/** What the process remembers of keys and of what they opened, and has to forget when keys are destroyed. */
+type ForgetKeys = (region: Region) => void
+
+/** Hears what the control database tells of, and has it acted by here. */
+function listenToControl(
+  controlUrl: string,
+  { facts, modes, health }: Stores,
+  { checkpointer }: ReturnType<typeof makeRecording>,
+  { replicator, forget }: { readonly replicator: Replicator; readonly forget: ForgetKeys },
+): NotificationListener {
+  const channels = [FACTS_CHANNEL, REGION_STATE_CHANNEL, REGION_MODE_CHANNEL, ERASURE_CHANNEL]
+  return new NotificationListener(controlUrl, channels, {
+    onNotification: (channel, payload) => {
+      if (channel === REGION_STATE_CHANNEL) return health.notified(payload)
+      if (channel === REGION_MODE_CHANNEL) return modes.notified(payload)
+      if (channel === ERASURE_CHANNEL) return isRegion(payload) ? forget(payload) : undefined
+      facts.notified(payload)
+      checkpointer.notified(payload)
+      replicator.notified(payload)
+      return undefined
+    },
+    onLost: () => facts.lost(),
+    onReset: () => {
+      for (const region of regions) forget(region)
+      facts.reset()
+      health.reset()
+      modes.reset()
+      replicator.reset()
+    },
+  })
+}
+
 /** What runs behind the server, made and not yet started. */
 async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
   const { config, controlUrl } = options
@@ -263,32 +299,14 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
   })
   const { indexer, signingKeys, checkpointer, adminChains } = recording
   const { replication, replicator } = makeReplication({ ...stores, signingKeys, clock, log })
-  const forgetKeys = (region: string): void => {
-    if (!isRegion(region)) return
-    vault.forget(region)
-    subjectKeys.forget(region)
-    verification.subjectKeys.forget(region)
-    stores.firstPages.forget(region)
-    exports.clean()
-  }
-  const channels = [FACTS_CHANNEL, REGION_STATE_CHANNEL, REGION_MODE_CHANNEL, ERASURE_CHANNEL]
-  const factsListener = new NotificationListener(controlUrl, channels, {
-    onNotification: (channel, payload) => {
-      if (channel === REGION_STATE_CHANNEL) return health.notified(payload)
-      if (channel === REGION_MODE_CHANNEL) return modes.notified(payload)
-      if (channel === ERASURE_CHANNEL) return forgetKeys(payload)
-      facts.notified(payload)
-      checkpointer.notified(payload)
-      replicator.notified(payload)
-      return undefined
-    },
-    onLost: () => facts.lost(),
-    onReset: () => {
-      for (const region of regions) forgetKeys(region)
-      facts.reset()
-      health.reset()
-      modes.reset()
-      replicator.reset()
+  const factsListener = listenToControl(controlUrl, stores, recording, {
+    replicator,
+    forget: (region) => {
+      vault.forget(region)
+      subjectKeys.forget(region)
+      verification.subjectKeys.forget(region)
+      stores.firstPages.forget(region)
+      exports.clean()
     },
   })
   const exports = new ExportRunner({
@@ -309,6 +327,8 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     regions: () => registry.list().map(({ region }) => region),
     stateOf: (region) => health.of(region),
     indexPendingOf: (region) => indexer.pendingOf(region),
+    pendingFigures: () => readPendingFigures(control),
+    modeOf: (region) => modes.of(region),
     checkpointAlarms: () => checkpointer.alarms.counts,
     verificationFailures: () => verification.alarms.counts,
     cache: () => cacheFigures(stores),
@@ -335,6 +355,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     recovery: recording.failover.recovery,
     replication,
     archive,
+    modes,
     clock,
     log,
     metrics,
@@ -431,6 +452,10 @@ function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Lo
       clock,
       cursorKey: deriveCursorKey(config.apiKeyPepper),
       regionDeadlineMs: config.regionDeadlineMs,
+      waiting: {
+        mayHold: (region) => services.modes.of(region)?.mode !== 'HOME',
+        hold: (eventId, workspaceIds) => orControlUnavailable(() => isPending(control, eventId, workspaceIds)),
+      },
       report: (err, what) => log.error({ err }, what),
     },
     disclosures: { gateway, subjectKeys, regionDeadlineMs: config.regionDeadlineMs },
@@ -457,11 +482,25 @@ function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Lo
     },
     replication: { control, registry, facts, clock, onResync: () => services.replicator.reset() },
     jobs: { scheduler, control, registry, clock },
+    failover: {
+      ...regionStatusDeps(services),
+      clock,
+      drain: services.failover.drain,
+      cursorKey: deriveCursorKey(config.apiKeyPepper),
+    },
     gdpr: { control, registry, facts, secrets, subjectKeys, clock, cursorKey: deriveCursorKey(config.apiKeyPepper) },
     dashboard: { control, facts, secrets, pepper: config.apiKeyPepper, clock },
     signIn: { control, clock, secrets, attemptKey: derivedKey(config.apiKeyPepper, 'hyrelog sign-in attempts') },
   })
 }
+
+const regionStatusDeps = ({ control, registry, health, gateway, modes }: Services): RegionStatusDeps => ({
+  control,
+  registry,
+  health,
+  gateway,
+  modes,
+})
 
 function makeServer(
   services: Services,
@@ -481,6 +520,7 @@ function makeServer(
     loadersFor: (viewer) => createDirectoryLoaders({ control, facts, companies: visibleCompanies(viewer) }),
     isReady,
     metrics: services.metrics,
+    regionHealth: () => readRegionStatuses(regionStatusDeps(services)),
     publishedKeys: () => publishedKeys(control, config.logName),
     openDownload: (link) =>
       openDownload({ control, clock, linkKey: exportLinkKey(config), exportsDir: config.exportsDir }, link),

@@ -45,6 +45,8 @@ export interface Config {
   readonly jobSchedules: Readonly<Record<string, string>>
   /** Archives also the clear columns as Parquet. */
   readonly archiveParquet: boolean
+  /** A region that is down in three checks in a row is failed over, until somebody ends that. */
+  readonly autoFailover: boolean
   /** Opens the internal endpoints; without one they are closed. */
   readonly internalToken: string | undefined
   /** A Redis that processes share; undefined: each remembers for itself. */
@@ -301,6 +303,7 @@ function assemble(values: Values, dataDir: string, databases: Config['databases'
     jobSchedules: values.JOB_SCHEDULES ?? {},
     redisUrl: values.REDIS_URL,
     archiveParquet: values.ARCHIVE_PARQUET ?? false,
+    autoFailover: values.AUTO_FAILOVER ?? false,
     databases: Object.freeze(databases),
     ...secrets,
   })

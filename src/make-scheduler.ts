@@ -11,6 +11,7 @@ import type { Config } from './config.js'
 import type { Database } from './db/database.js'
 import { idempotencyExpiryJob } from './events/idempotency-expiry.job.js'
 import { expireExportsJob } from './exports/expire-exports.job.js'
+import { failOverRegionsDown } from './failover/fail-over.js'
 import { failoverRecoveryJob } from './failover/failover-recovery.job.js'
 import type { RegionRecovery } from './failover/region-recovery.js'
 import type { ErasureDeps } from './gdpr/erasure-deps.js'
@@ -22,6 +23,7 @@ import type { LeaseTimes } from './jobs/job-runner.js'
 import { Scheduler } from './jobs/scheduler.js'
 import type { Clock } from './kernel/clock.js'
 import { sessionExpiryJob } from './members/session-expiry.job.js'
+import type { RegionModes } from './regions/region-modes.js'
 import type { RegionRegistry } from './regions/region-registry.js'
 import type { ReplicationDeps } from './replication/replication-deps.js'
 import { replicationJob } from './replication/replication.job.js'
@@ -38,6 +40,7 @@ export interface SchedulerDeps {
   readonly recovery: RegionRecovery
   readonly replication: ReplicationDeps
   readonly archive: ArchiveDeps
+  readonly modes: RegionModes
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
@@ -48,14 +51,21 @@ export function makeScheduler(
   {
     config,
     jobLeaseTimes: times,
-  }: { readonly config: Pick<Config, 'exportsDir' | 'jobSchedules'>; readonly jobLeaseTimes?: LeaseTimes },
+  }: {
+    readonly config: Pick<Config, 'autoFailover' | 'exportsDir' | 'jobSchedules'>
+    readonly jobLeaseTimes?: LeaseTimes
+  },
   deps: SchedulerDeps,
 ): Scheduler {
   const { registry, control, clock, log, metrics } = deps
   const companyIds = async () =>
     (await control.query<{ id: string }>('select id from company', [], { name: 'company_ids' })).map(({ id }) => id)
   const jobs = [
-    healthJob({ registry, control }),
+    healthJob({
+      registry,
+      control,
+      ...(config.autoFailover ? { onChecked: () => failOverRegionsDown({ control, modes: deps.modes, clock }) } : {}),
+    }),
     verifyChainsJob({ ...deps.verification, control, clock }),
     gdprJob(deps.erasure),
     signAdminLogJob(deps.adminChains),

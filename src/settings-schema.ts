@@ -109,6 +109,7 @@ export const generalSchema = {
     .refine(isRedisUrl, { error: 'must be a URL like redis://user:password@host:6379/0, or rediss://… with TLS.' })
     .optional(),
   ARCHIVE_PARQUET: flag.optional(),
+  AUTO_FAILOVER: flag.optional(),
   INTERNAL_TOKEN: z
     .string()
     .min(internalTokenLengthMin, { error: `must have at least ${internalTokenLengthMin} characters.` })

@@ -47,6 +47,8 @@ export const permissionTable = {
   adminLogCheckpoint: ['SUPER_ADMIN', 'PRIVACY_ADMIN'],
   adminLogVerification: ['SUPER_ADMIN', 'PRIVACY_ADMIN'],
   jobs: staff,
+  regionHealth: staff,
+  deadLetters: staff,
 
   // Recording.
   ingestEvent: ['WORKSPACE_KEY'],
@@ -81,6 +83,9 @@ export const permissionTable = {
   resyncReplica: ['SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN'],
   setCompanyReplication: ['SUPER_ADMIN'],
   upsertRegionDataStore: ['SUPER_ADMIN'],
+  triggerFailover: ['SUPER_ADMIN', 'SUPPORT_ADMIN'],
+  endFailover: ['SUPER_ADMIN', 'SUPPORT_ADMIN'],
+  retryDeadLetter: ['SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN'],
 
   // Companies and what is in them.
   createCompany: ['SUPER_ADMIN'],

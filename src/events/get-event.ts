@@ -15,8 +15,8 @@ import { retentionCutoff } from './retention.js'
 
 /**
  * One event, or null where there is none, it is not the caller's, or it is past its retention and not archived yet.
- * Throws UNAUTHENTICATED, BAD_USER_INPUT (not an event id), REGION_UNAVAILABLE where nothing in its region answers,
- * RESTORE_REQUIRED where it is in a cold archive object.
+ * Throws UNAUTHENTICATED, BAD_USER_INPUT (not an event id), REGION_UNAVAILABLE where nothing in its region answers or the
+ * event waits in the queue, RESTORE_REQUIRED where it is in a cold archive object.
  */
 export async function getEvent(deps: EventReads, viewer: Viewer, id: string, field = 'id'): Promise<AuditEvent | null> {
   const event = await locateEvent(deps, viewer, id, field)
@@ -49,13 +49,29 @@ export async function locateEvent(
   const inRegion = companyIds.filter((id) =>
     workspaces.some(({ companyId, dataRegion }) => companyId === id && dataRegion === region),
   )
-  const event = await findIn(deps, region, inRegion, uuid, deadline)
+  let event = await findIn(deps, region, inRegion, uuid, deadline)
+  if (event === null && deps.waiting?.mayHold(region) === true) {
+    const workspaceIds = workspaces.map(({ id: workspaceId }) => workspaceId)
+    if (await deps.waiting.hold(uuid, workspaceIds)) throw stillWaiting(region)
+    // It may have been brought home between the two looks.
+    event = await findIn(deps, region, inRegion, uuid, deadline)
+  }
   if (event === null) return null
   const workspace = workspaces.find((one) => one.id === event.workspaceId)
   if (workspace === undefined) return null
   if (event.archiveObjectId !== null) return event
   return event.receivedAt >= retentionCutoff(workspace.retentionDays, deps.clock.now()) ? event : null
 }
+
+/** It is kept, so that null would be untrue; and it is not there yet. */
+const stillWaiting = (region: Region): DomainError =>
+  new DomainError(
+    'REGION_UNAVAILABLE',
+    `The event was accepted and waits to be recorded in region ${region}; ask again.`,
+    {
+      details: { regions: [region] },
+    },
+  )
 
 /**
  * Looks for an event in its region, or in a replica. Companies may have replicas in different regions, or none: where

@@ -10,6 +10,7 @@ import type { DisclosureReads } from '../events/disclosures.loader.js'
 import { EventListsResolver } from '../events/event-lists.resolver.js'
 import type { EventReads } from '../events/event-reads.js'
 import { type ExportApi, ExportResolver } from '../exports/export.resolver.js'
+import { type FailoverApi, FailoverResolver } from '../failover/failover.resolver.js'
 import type { GdprListDeps } from '../gdpr/gdpr-deps.js'
 import { GdprResolver } from '../gdpr/gdpr.resolver.js'
 import { IngestResolver } from '../events/ingest.resolver.js'
@@ -56,6 +57,7 @@ export interface SchemaDeps {
   readonly regionAdministration: RegionAdministrationDeps
   readonly replication: ResyncReplicaDeps
   readonly jobs: RunJobDeps
+  readonly failover: FailoverApi
   readonly gdpr: GdprListDeps
   readonly dashboard: DashboardDeps
   readonly signIn: SignInDeps
@@ -89,6 +91,7 @@ const resolvers = [
   [CompanyRegionsResolver, (deps: SchemaDeps) => new CompanyRegionsResolver(deps.companyRegions)],
   [RegionAdministrationResolver, (deps: SchemaDeps) => new RegionAdministrationResolver(deps.regionAdministration)],
   [ReplicationResolver, (deps: SchemaDeps) => new ReplicationResolver(deps.replication)],
+  [FailoverResolver, (deps: SchemaDeps) => new FailoverResolver(deps.failover)],
   [JobResolver, (deps: SchemaDeps) => new JobResolver(deps.jobs)],
   [GdprResolver, (deps: SchemaDeps) => new GdprResolver(deps.gdpr)],
 ] as const

@@ -110,6 +110,7 @@ const testConfig: Omit<AppConfig, 'keyVaultDir' | 'exportsDir'> = {
   bodyLimitBytes: 16 * 1024 * 1024,
   internalToken: undefined,
   redisUrl: undefined,
+  autoFailover: false,
   // What a check a minute ago found would answer for what a test has just done to a region.
   // And an erasure is carried out when a test says so.
   jobSchedules: {
