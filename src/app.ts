@@ -13,6 +13,7 @@ import type { Config } from './config.js'
 import { Database } from './db/database.js'
 import { NotificationListener } from './db/notification-listener.js'
 import { ControlFacts, FACTS_CHANNEL } from './directory/control-facts.js'
+import { orControlUnavailable } from './directory/with-control.js'
 import { createDirectoryLoaders } from './directory/directory-loaders.js'
 import { controlEntities } from './directory/entities.js'
 import { Committers } from './events/committers.js'
@@ -41,6 +42,8 @@ import { ChainAlarms } from './verification/chain-alarms.js'
 import { VerificationSlots } from './verification/verification-slots.js'
 import type { VerifyChainDeps } from './verification/verify-chain.js'
 import { createHttpServer } from './server/http-server.js'
+import { isPending, readPendingFigures } from './failover/pending-write.store.js'
+import { readRegionStatuses, type RegionStatusDeps } from './failover/region-status.js'
 import type { DrainDeps } from './failover/drain-queue.js'
 import { type FailoverOptions, makeFailover } from './make-failover.js'
 import { makeScheduler } from './make-scheduler.js'
@@ -190,21 +193,21 @@ function makeRecording(
   return { indexer, committers, failover, signingKeys, checkpointer }
 }
 
-/** What runs behind the server, made and not yet started. */
-async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
-  const { config, controlUrl } = options
-  const stores = await openStores(options, clock, log)
-  const { control, registry, facts, modes, health, vault, subjectKeys } = stores
-  const recording = makeRecording(stores, options, { clock, log, metrics: () => metrics })
-  const { indexer, signingKeys, checkpointer } = recording
+/** Hears what the control database tells of, and has it acted by here. */
+function listenToControl(
+  controlUrl: string,
+  { facts, modes, health, vault, subjectKeys }: Stores,
+  { checkpointer }: ReturnType<typeof makeRecording>,
+  cleanExports: () => void,
+): NotificationListener {
   const forgetKeys = (region: string): void => {
     if (!isRegion(region)) return
     vault.forget(region)
     subjectKeys.forget(region)
-    exports.clean()
+    cleanExports()
   }
   const channels = [FACTS_CHANNEL, REGION_STATE_CHANNEL, REGION_MODE_CHANNEL, ERASURE_CHANNEL]
-  const factsListener = new NotificationListener(controlUrl, channels, {
+  return new NotificationListener(controlUrl, channels, {
     onNotification: (channel, payload) => {
       if (channel === REGION_STATE_CHANNEL) return health.notified(payload)
       if (channel === REGION_MODE_CHANNEL) return modes.notified(payload)
@@ -220,6 +223,16 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
       modes.reset()
     },
   })
+}
+
+/** What runs behind the server, made and not yet started. */
+async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
+  const { config, controlUrl } = options
+  const stores = await openStores(options, clock, log)
+  const { control, registry, facts, modes, health, vault, subjectKeys } = stores
+  const recording = makeRecording(stores, options, { clock, log, metrics: () => metrics })
+  const { indexer, signingKeys, checkpointer } = recording
+  const factsListener = listenToControl(controlUrl, stores, recording, () => exports.clean())
   const exports = new ExportRunner({
     registry,
     control,
@@ -246,6 +259,8 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     regions: () => registry.list().map(({ region }) => region),
     stateOf: (region) => health.of(region),
     indexPendingOf: (region) => indexer.pendingOf(region),
+    pendingFigures: () => readPendingFigures(control),
+    modeOf: (region) => modes.of(region),
     checkpointAlarms: () => checkpointer.alarms.counts,
     verificationFailures: () => verification.alarms.counts,
   })
@@ -256,6 +271,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     verification,
     erasure,
     recovery: recording.failover.recovery,
+    modes,
     clock,
     log,
     metrics,
@@ -305,6 +321,10 @@ function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Lo
       clock,
       cursorKey: deriveCursorKey(config.apiKeyPepper),
       regionDeadlineMs: config.regionDeadlineMs,
+      waiting: {
+        mayHold: (region) => services.modes.of(region)?.mode !== 'HOME',
+        hold: (eventId, workspaceIds) => orControlUnavailable(() => isPending(control, eventId, workspaceIds)),
+      },
       report: (err, what) => log.error({ err }, what),
     },
     disclosures: { gateway, subjectKeys, regionDeadlineMs: config.regionDeadlineMs },
@@ -320,11 +340,25 @@ function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Lo
     verification: services.verification,
     companyRegions: { registry, facts, health, gateway },
     jobs: { scheduler, control, registry, clock },
+    failover: {
+      ...regionStatusDeps(services),
+      clock,
+      drain: services.failover.drain,
+      cursorKey: deriveCursorKey(config.apiKeyPepper),
+    },
     gdpr: { control, registry, facts, secrets, subjectKeys, clock, cursorKey: deriveCursorKey(config.apiKeyPepper) },
     dashboard: { control, facts, secrets, pepper: config.apiKeyPepper, clock },
     signIn: { control, clock, secrets, attemptKey: derivedKey(config.apiKeyPepper, 'hyrelog sign-in attempts') },
   })
 }
+
+const regionStatusDeps = ({ control, registry, health, gateway, modes }: Services): RegionStatusDeps => ({
+  control,
+  registry,
+  health,
+  gateway,
+  modes,
+})
 
 function makeServer(
   services: Services,
@@ -344,6 +378,7 @@ function makeServer(
     loadersFor: (viewer) => createDirectoryLoaders({ control, facts, companies: visibleCompanies(viewer) }),
     isReady,
     metrics: services.metrics,
+    regionHealth: () => readRegionStatuses(regionStatusDeps(services)),
     publishedKeys: () => publishedKeys(control, config.logName),
     openDownload: (link) =>
       openDownload({ control, clock, linkKey: exportLinkKey(config), exportsDir: config.exportsDir }, link),

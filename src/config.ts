@@ -43,6 +43,8 @@ export interface Config {
   readonly bodyLimitBytes: number
   /** Schedules of jobs other than their own, by the job's name. */
   readonly jobSchedules: Readonly<Record<string, string>>
+  /** A region that is down in three checks in a row is failed over, until somebody ends that. */
+  readonly autoFailover: boolean
   /** Opens the internal endpoints; without one they are closed. */
   readonly internalToken: string | undefined
   readonly controlMasterKey: KeyObject
@@ -295,6 +297,7 @@ function assemble(values: Values, dataDir: string, databases: Config['databases'
     bodyLimitBytes: values.BODY_LIMIT_BYTES ?? bodyLimitBytesDefault,
     logName: values.LOG_NAME ?? logNameDefault,
     jobSchedules: values.JOB_SCHEDULES ?? {},
+    autoFailover: values.AUTO_FAILOVER ?? false,
     databases: Object.freeze(databases),
     ...secrets,
   })

@@ -3,6 +3,7 @@ import type { Config } from './config.js'
 import type { Database } from './db/database.js'
 import { idempotencyExpiryJob } from './events/idempotency-expiry.job.js'
 import { expireExportsJob } from './exports/expire-exports.job.js'
+import { failOverRegionsDown } from './failover/fail-over.js'
 import { failoverRecoveryJob } from './failover/failover-recovery.job.js'
 import type { RegionRecovery } from './failover/region-recovery.js'
 import type { ErasureDeps } from './gdpr/erasure-deps.js'
@@ -14,6 +15,7 @@ import type { LeaseTimes } from './jobs/job-runner.js'
 import { Scheduler } from './jobs/scheduler.js'
 import type { Clock } from './kernel/clock.js'
 import { sessionExpiryJob } from './members/session-expiry.job.js'
+import type { RegionModes } from './regions/region-modes.js'
 import type { RegionRegistry } from './regions/region-registry.js'
 import type { Metrics } from './server/metrics.js'
 import type { VerifyChainDeps } from './verification/verify-chain.js'
@@ -25,6 +27,7 @@ export interface SchedulerDeps {
   readonly verification: VerifyChainDeps
   readonly erasure: ErasureDeps
   readonly recovery: RegionRecovery
+  readonly modes: RegionModes
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
@@ -35,14 +38,21 @@ export function makeScheduler(
   {
     config,
     jobLeaseTimes: times,
-  }: { readonly config: Pick<Config, 'exportsDir' | 'jobSchedules'>; readonly jobLeaseTimes?: LeaseTimes },
+  }: {
+    readonly config: Pick<Config, 'autoFailover' | 'exportsDir' | 'jobSchedules'>
+    readonly jobLeaseTimes?: LeaseTimes
+  },
   deps: SchedulerDeps,
 ): Scheduler {
   const { registry, control, clock, log, metrics } = deps
   const companyIds = async () =>
     (await control.query<{ id: string }>('select id from company', [], { name: 'company_ids' })).map(({ id }) => id)
   const jobs = [
-    healthJob({ registry, control }),
+    healthJob({
+      registry,
+      control,
+      ...(config.autoFailover ? { onChecked: () => failOverRegionsDown({ control, modes: deps.modes, clock }) } : {}),
+    }),
     verifyChainsJob({ ...deps.verification, control, clock }),
     gdprJob(deps.erasure),
     failoverRecoveryJob({ recovery: deps.recovery }),

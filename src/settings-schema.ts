@@ -98,6 +98,7 @@ export const generalSchema = {
     })
     .transform((text) => parseJobSchedules(text)!)
     .optional(),
+  AUTO_FAILOVER: flag.optional(),
   INTERNAL_TOKEN: z
     .string()
     .min(internalTokenLengthMin, { error: `must have at least ${internalTokenLengthMin} characters.` })

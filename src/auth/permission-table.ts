@@ -42,6 +42,8 @@ export const permissionTable = {
   members: [...administrators, 'SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN'],
   adminLog: ['SUPER_ADMIN', 'PRIVACY_ADMIN'],
   jobs: staff,
+  regionHealth: staff,
+  deadLetters: staff,
 
   // Recording.
   ingestEvent: ['WORKSPACE_KEY'],
@@ -66,6 +68,9 @@ export const permissionTable = {
 
   // Operating the service.
   runJob: ['SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN'],
+  triggerFailover: ['SUPER_ADMIN', 'SUPPORT_ADMIN'],
+  endFailover: ['SUPER_ADMIN', 'SUPPORT_ADMIN'],
+  retryDeadLetter: ['SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN'],
 
   // Companies and what is in them.
   createCompany: ['SUPER_ADMIN'],

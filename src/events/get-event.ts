@@ -3,6 +3,7 @@ import type { Viewer } from '../auth/viewer.js'
 import { deadlineAfter } from '../kernel/deadline.js'
 import { DomainError } from '../kernel/domain-error.js'
 import { decodeRegionalId, encodeRegionalId } from '../kernel/ids.js'
+import type { Region } from '../kernel/region.js'
 import { valueOf } from '../regions/region-gateway.js'
 import type { AuditEvent } from './audit-event.js'
 import { findIndexedCompany } from './event-index.store.js'
@@ -13,7 +14,7 @@ import { retentionCutoff } from './retention.js'
 
 /**
  * One event, or null where there is none, it is not the caller's, or it is past its retention. Throws UNAUTHENTICATED,
- * BAD_USER_INPUT (not an event id), REGION_UNAVAILABLE where nothing in its region answers.
+ * BAD_USER_INPUT (not an event id), REGION_UNAVAILABLE where nothing in its region answers, or the event waits in the queue.
  */
 export async function getEvent(deps: EventReads, viewer: Viewer, id: string, field = 'id'): Promise<AuditEvent | null> {
   admitSomebody(viewer, 'event')
@@ -32,12 +33,30 @@ export async function getEvent(deps: EventReads, viewer: Viewer, id: string, fie
   // The region in the id is the caller's claim: where it holds nothing of the caller's there is nothing to ask.
   if (!workspaces.some(({ dataRegion }) => dataRegion === region)) return null
   const deadline = deadlineAfter(deps.regionDeadlineMs)
-  const event = valueOf(await deps.gateway.read(region, companyIds, deadline, (tx) => findEvent(tx, region, uuid)))
+  const read = async (): Promise<AuditEvent | null> =>
+    valueOf(await deps.gateway.read(region, companyIds, deadline, (tx) => findEvent(tx, region, uuid)))
+  let event = await read()
+  if (event === null && deps.waiting?.mayHold(region) === true) {
+    const workspaceIds = workspaces.map(({ id: workspaceId }) => workspaceId)
+    if (await deps.waiting.hold(uuid, workspaceIds)) throw stillWaiting(region)
+    // It may have been brought home between the two looks.
+    event = await read()
+  }
   if (event === null) return null
   const workspace = workspaces.find((one) => one.id === event.workspaceId)
   if (workspace === undefined) return null
   return event.receivedAt >= retentionCutoff(workspace.retentionDays, deps.clock.now()) ? event : null
 }
+
+/** It is kept, so that null would be untrue; and it is not there yet. */
+const stillWaiting = (region: Region): DomainError =>
+  new DomainError(
+    'REGION_UNAVAILABLE',
+    `The event was accepted and waits to be recorded in region ${region}; ask again.`,
+    {
+      details: { regions: [region] },
+    },
+  )
 
 /**
  * The event of a receipt, read back; null where it waits in the queue, or its region has stopped answering since. What was

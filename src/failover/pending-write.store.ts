@@ -178,13 +178,83 @@ export async function readPendingFigures(control: Database): Promise<PendingFigu
   }))
 }
 
-/** True where the event waits in the queue. */
-export async function isPending(control: Database, eventId: string, timeoutMs: number): Promise<boolean> {
-  const rows = await control.query('select from pending_write where id = $1', [eventId], {
-    timeoutMs,
-    name: 'pending_write_by_id',
-  })
+/** True where an event of one of these workspaces waits in the queue. */
+export async function isPending(control: Database, eventId: string, workspaceIds: readonly string[]): Promise<boolean> {
+  const rows = await control.query(
+    'select id from pending_write where id = $1 and workspace_id = any ($2::uuid[])',
+    [eventId, workspaceIds],
+    { timeoutMs: TIMEOUT_MS, name: 'pending_write_by_id' },
+  )
   return rows.length > 0
+}
+
+/** How many events of a company wait for a region that a subject did, or was the target of. */
+export async function countTaggedPending(
+  control: Database,
+  region: Region,
+  companyId: string,
+  tags: {
+    readonly actorIds: readonly Buffer[]
+    readonly actorEmails: readonly Buffer[]
+    readonly targetIds: readonly Buffer[]
+  },
+): Promise<number> {
+  const [row] = await control.query<{ n: string }>(
+    `select count(*) as n from pending_write where company_id = $1 and region = $2
+       and (actor_id_tag = any ($3::bytea[]) or actor_email_tag = any ($4::bytea[]) or target_id_tag = any ($5::bytea[]))`,
+    [companyId, region, tags.actorIds, tags.actorEmails, tags.targetIds],
+    { timeoutMs: TIMEOUT_MS, name: 'pending_write_tagged' },
+  )
+  return Number(row!.n)
+}
+
+/** The epochs of those of these regions that nothing waits for, and whose writes go home. */
+export async function readQuietEpochs(control: Database, asked: readonly Region[]): Promise<Map<Region, number>> {
+  const rows = await control.query<{ region: Region; epoch: string }>(
+    `select region, epoch from region_mode m where region = any ($1::text[]) and mode = 'HOME'
+       and not exists (select from pending_write p where p.region = m.region)`,
+    [asked],
+    { timeoutMs: TIMEOUT_MS, name: 'region_quiet_epochs' },
+  )
+  return new Map(rows.map(({ region, epoch }) => [region, Number(epoch)]))
+}
+
+export async function insertPendingKey(tx: Transaction, region: Region, id: string): Promise<void> {
+  await tx.query('insert into pending_key (region, id) values ($1, $2)', [region, id], 'pending_key_insert')
+}
+
+/** The dead letters under a pending key, whole. */
+export const readLettersUnder = (tx: Transaction, pendingKey: string): Promise<PendingWriteRow[]> =>
+  tx.query<PendingWriteRow>(
+    'select * from dead_letter where pending_key = $1 order by id for update',
+    [pendingKey],
+    'dead_letters_under_key',
+  )
+
+/** A dead letter's keys as another pending key wraps them. */
+export interface RewrappedLetter {
+  readonly id: string
+  readonly identityKey: Buffer | null
+  readonly contentKey: Buffer | null
+}
+
+/** Puts dead letters under another pending key. */
+export async function rewrapLetters(
+  tx: Transaction,
+  pendingKey: string,
+  letters: readonly RewrappedLetter[],
+): Promise<void> {
+  await tx.query(
+    `update dead_letter d set pending_key = $1, identity_key = w.identity_key, content_key = w.content_key
+     from unnest($2::uuid[], $3::bytea[], $4::bytea[]) as w (id, identity_key, content_key) where d.id = w.id`,
+    [
+      pendingKey,
+      uuidArray(letters.map(({ id }) => id)),
+      byteaArray(letters.map(({ identityKey }) => identityKey)),
+      byteaArray(letters.map(({ contentKey }) => contentKey)),
+    ],
+    'dead_letters_rewrap',
+  )
 }
 
 /** Pending keys under which nothing is kept any more, and nothing will be. */

@@ -7,7 +7,8 @@ import type { RegionMode } from '../regions/region-mode.js'
 import { lockMode, openHome, readMode } from '../regions/region-mode.store.js'
 import type { RegionModes } from '../regions/region-modes.js'
 import { type DrainDeps, drainSome } from './drain-queue.js'
-import { findIdleKeys, forgetKey, hasMoreThan } from './pending-write.store.js'
+import { destroyIdleKeys } from './erase-pending.js'
+import { hasMoreThan } from './pending-write.store.js'
 import type { RegionWatch } from './region-watch.js'
 
 /** How often a region that is down is looked at. */
@@ -65,7 +66,7 @@ export class RegionRecovery {
       drained = await this.#drain(region, signal)
       if (!signal.aborted) drained += await this.#comeHome(region)
     }
-    await this.#destroyIdleKeys(region)
+    await destroyIdleKeys(this.#deps, region)
     return drained
   }
 
@@ -133,13 +134,5 @@ export class RegionRecovery {
       }),
     )
     modes.reset()
-  }
-
-  async #destroyIdleKeys(region: Region): Promise<void> {
-    const { control, vault } = this.#deps
-    for (const { id } of await findIdleKeys(control, region)) {
-      await vault.destroyPendingKey(region, id)
-      await forgetKey(control, region, id)
-    }
   }
 }

@@ -3,6 +3,8 @@ import { appendAdminEntries } from '../admin-log/append-admin-entries.js'
 import { systemActor } from '../admin-log/admin-entry.js'
 import type { Database } from '../db/database.js'
 import { deleteExportFile, exportFolder, exportIdOf } from '../exports/export-file.js'
+import { eraseDeadLetters } from '../failover/erase-pending.js'
+import { readQuietEpochs } from '../failover/pending-write.store.js'
 import { encodeId } from '../kernel/ids.js'
 import { type Region, regions } from '../kernel/region.js'
 import type { ErasureDeps } from './erasure-deps.js'
@@ -27,19 +29,23 @@ const TIMEOUT_MS = 60_000
 const TAGS_PER_PAGE = 1_000
 const NIL_UUID = '00000000-0000-0000-0000-000000000000'
 const regionTables = ['event', 'subject_key', 'idempotency_key']
-const controlTables = ['event_index', 'gdpr_request']
+const controlTables = ['event_index', 'gdpr_request', 'pending_write', 'dead_letter']
 
 /**
  * Follows a request, of whose subject the regions hold nothing any more, into what is kept elsewhere: the global index
- * and exports. Notes the evidence, then lets go of the identifiers. False where the index was not there yet.
+ * and exports, and dead letters. Notes the evidence, then lets go of the identifiers. False where the index was not there
+ * yet, or events that were accepted before wait in the pending queue, or were brought home since the work began: the next
+ * run finds them there.
  */
 export async function eraseElsewhere(deps: ErasureDeps, item: ErasureItem, signal: AbortSignal): Promise<boolean> {
   const { control } = deps
   const { id } = item.request
   let erased = 0
+  if (!(await isQuiet(deps, item))) return false
   for (const [region, workspaceIds] of item.workspaces) {
     signal.throwIfAborted()
     erased += await deps.registry.use(region, ({ database }) => noteRegion(deps, item, region, database, workspaceIds))
+    await erasePending(deps, item, region)
     deps.onStep?.('region.noted')
   }
   const all = [...item.workspaces.values()].flat()
@@ -48,6 +54,20 @@ export async function eraseElsewhere(deps: ErasureDeps, item: ErasureItem, signa
   await markErased(control, id, deps.clock.now())
   deps.onStep?.('request.erased')
   return true
+}
+
+/** Nothing waited for the company's regions since the work began. */
+async function isQuiet({ control }: ErasureDeps, { workspaces, quietEpochs }: ErasureItem): Promise<boolean> {
+  const now = await readQuietEpochs(control, [...workspaces.keys()])
+  return [...workspaces.keys()].every((region) => now.has(region) && now.get(region) === quietEpochs.get(region))
+}
+
+/** What could not be recorded goes for good; the queue itself is empty, and the evidence says so. */
+async function erasePending(deps: ErasureDeps, { request, subject }: ErasureItem, region: Region): Promise<void> {
+  const records = await eraseDeadLetters(deps, region, subject)
+  const completedAt = deps.clock.now()
+  await storeEvidence(deps.control, request.id, { region, store: 'dead letters', records, completedAt }, 'add')
+  await storeEvidence(deps.control, request.id, { region, store: 'pending queue', records: 0, completedAt }, 'set')
 }
 
 async function noteRegion(

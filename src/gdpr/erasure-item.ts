@@ -3,6 +3,7 @@ import type { WorkspaceFacts } from '../directory/control-facts.js'
 import { DeadlineExceeded } from '../kernel/deadline.js'
 import { DomainError } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
+import { readQuietEpochs } from '../failover/pending-write.store.js'
 import type { ErasureSubject } from './erase-workspace.js'
 import type { ErasureDeps } from './erasure-deps.js'
 import type { SealedGdprRequest } from './gdpr-request.store.js'
@@ -15,6 +16,8 @@ export interface ErasureItem {
   readonly request: SealedGdprRequest
   readonly subject: ErasureSubject
   readonly workspaces: ReadonlyMap<Region, readonly string[]>
+  /** By region, where no event waited for it when the work began: the epoch of its mode then. */
+  readonly quietEpochs: ReadonlyMap<Region, number>
   /** Something was still found in this round. */
   isDirty: boolean
   /** Why it can't be finished in this run; null: it can. */
@@ -36,6 +39,7 @@ export async function openItem(deps: ErasureDeps, request: SealedGdprRequest): P
   const subject = await openSubject(deps, request)
   if (subject === null) return null
   const secret = deps.secrets.openRequestSecret(requestId, request.secretSealed)
+  const workspaces = await workspacesByRegion(deps, companyId)
   return {
     request,
     subject: {
@@ -46,7 +50,8 @@ export async function openItem(deps: ErasureDeps, request: SealedGdprRequest): P
       mentions: contentMatcher(identifiersOf(subject)),
       pseudonym: mode === 'ANONYMIZE' ? subjectPseudonym(secret, subject) : null,
     },
-    workspaces: await workspacesByRegion(deps, companyId),
+    workspaces,
+    quietEpochs: await readQuietEpochs(deps.control, [...workspaces.keys()]),
     isDirty: true,
     obstacle: null,
   }

@@ -2,6 +2,7 @@ import { admitToCompany, refuseRole } from '../auth/permissions.js'
 import { isPermitted } from '../auth/permission-table.js'
 import type { SessionViewer } from '../auth/viewer.js'
 import { orControlUnavailable } from '../directory/with-control.js'
+import { countTaggedPending } from '../failover/pending-write.store.js'
 import type { PageRequest } from '../graphql/page-arguments.js'
 import { cursorCodec } from '../kernel/cursor.js'
 import { DomainError, notFound } from '../kernel/domain-error.js'
@@ -104,7 +105,8 @@ export interface RegionPreview {
 }
 
 /**
- * How many events a request would touch, per region: those that the subject did, and those that were done to it. What
+ * How many events a request would touch, per region, those that wait for it included: those that the subject did, and
+ * those that were done to it. What
  * else mentions the subject in its content is found when the work is done. NOT_FOUND, FORBIDDEN, INVALID_TRANSITION (it
  * is over), REGION_UNAVAILABLE. `id` is a UUID.
  */
@@ -127,12 +129,11 @@ export async function previewGdprRequest(
     [...byRegion].map(async ([region, workspaces]) => {
       const workspaceIds = workspaces.map((workspace) => workspace.id)
       try {
-        return {
-          region,
-          events: await inRegion(deps, region, (database) =>
-            countTaggedEvents(database, companyId, workspaceIds, tags),
-          ),
-        }
+        const [recorded, queued] = await Promise.all([
+          inRegion(deps, region, (database) => countTaggedEvents(database, companyId, workspaceIds, tags)),
+          orControlUnavailable(() => countTaggedPending(deps.control, region, companyId, tags)),
+        ])
+        return { region, events: recorded + queued }
       } catch (error) {
         if (error instanceof DomainError && error.code === 'REGION_UNAVAILABLE') return { region, events: null }
         throw error

@@ -10,6 +10,8 @@ const CHECKS_KEPT_HOURS = 24
 export interface HealthDeps {
   readonly registry: Pick<RegionRegistry, 'list' | 'use'>
   readonly control: Database
+  /** Told after the checks were kept. */
+  readonly onChecked?: () => Promise<unknown>
 }
 
 /** Looks each minute how every region is, all at once, and tells every process. Regions that are down are no failure. */
@@ -23,6 +25,7 @@ export const healthJob = (deps: HealthDeps): Job => ({
     const { registry, control } = deps
     const checks = await Promise.all(registry.list().map(({ region }) => checkRegion(registry, region)))
     await saveChecks(control, checks)
+    await deps.onChecked?.()
     await deleteOldChecks(control, CHECKS_KEPT_HOURS)
     return checks.length
   },

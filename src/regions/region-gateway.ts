@@ -107,8 +107,9 @@ export class RegionGateway {
     else if (breaker.isClosed) this.#break(region, database, 'primary', failure === 'read_only' ? 'error' : failure)
   }
 
-  /** Whether the region did not answer a moment ago, and is not asked until it does. */
+  /** Whether the region did not answer a moment ago, and is not asked until it does; or is not asked at all. */
   isBroken(region: Region): boolean {
+    if (this.#isFailedOver(region)) return true
     const database = this.#registry.find(region)?.database
     return database !== undefined && !this.#breakersOf(database).primary.isClosed
   }

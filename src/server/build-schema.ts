@@ -9,6 +9,7 @@ import type { DisclosureReads } from '../events/disclosures.loader.js'
 import { EventListsResolver } from '../events/event-lists.resolver.js'
 import type { EventReads } from '../events/event-reads.js'
 import { type ExportApi, ExportResolver } from '../exports/export.resolver.js'
+import { type FailoverApi, FailoverResolver } from '../failover/failover.resolver.js'
 import type { GdprListDeps } from '../gdpr/gdpr-deps.js'
 import { GdprResolver } from '../gdpr/gdpr.resolver.js'
 import { IngestResolver } from '../events/ingest.resolver.js'
@@ -42,6 +43,7 @@ export interface SchemaDeps {
   readonly exports: ExportApi
   readonly companyRegions: CompanyRegionsDeps
   readonly jobs: RunJobDeps
+  readonly failover: FailoverApi
   readonly gdpr: GdprListDeps
   readonly dashboard: DashboardDeps
   readonly signIn: SignInDeps
@@ -70,6 +72,7 @@ const resolvers = [
   [MemberResolver, (deps: SchemaDeps) => new MemberResolver(deps.dashboard)],
   [AdminLogResolver, (deps: SchemaDeps) => new AdminLogResolver(deps.reads)],
   [CompanyRegionsResolver, (deps: SchemaDeps) => new CompanyRegionsResolver(deps.companyRegions)],
+  [FailoverResolver, (deps: SchemaDeps) => new FailoverResolver(deps.failover)],
   [JobResolver, (deps: SchemaDeps) => new JobResolver(deps.jobs)],
   [GdprResolver, (deps: SchemaDeps) => new GdprResolver(deps.gdpr)],
 ] as const

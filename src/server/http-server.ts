@@ -19,6 +19,7 @@ import type { PublishedKeys } from '../checkpoints/published-keys.js'
 import type { BrowserExchange, GraphqlContext } from '../graphql/context.js'
 import type { InputFault } from '../kernel/domain-error.js'
 import { newUuid } from '../kernel/ids.js'
+import type { RegionStatus } from '../failover/region-status.js'
 import { scanJson } from '../kernel/strict-json.js'
 import { createApolloServer, wasRefusedByGraphql } from './apollo.js'
 import { type GraphiqlPage, renderGraphiqlPage } from './graphiql.js'
@@ -29,6 +30,7 @@ import { addExportDownloadRoute, type OpenDownload } from './export-download-rou
 import type { Metrics } from './metrics.js'
 import { addMetricsRoute } from './metrics-route.js'
 import { addPublishedKeysRoute } from './published-keys-route.js'
+import { addRegionHealthRoute } from './region-health-route.js'
 
 declare module 'fastify' {
   // oxlint-disable-next-line no-shadow -- the name is Fastify's
@@ -63,6 +65,8 @@ export interface HttpServerOptions {
   readonly isReady: () => boolean
   /** Figures for Prometheus, at /metrics for who has the token; left out, there are none. */
   readonly metrics?: Metrics
+  /** How the regions are, at /internal/region-health for who has the token; left out, it is not told. */
+  readonly regionHealth?: () => Promise<readonly RegionStatus[]>
   readonly internalToken?: string | undefined
   /** The keys that sign checkpoints; left out, they are not served. */
   readonly publishedKeys?: () => Promise<PublishedKeys>
@@ -125,6 +129,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
     return reply.code(503).send({ status: 'shutting down' })
   })
   if (options.metrics !== undefined) addMetricsRoute(fastify, options.metrics, options.internalToken)
+  if (options.regionHealth !== undefined) addRegionHealthRoute(fastify, options.regionHealth, options.internalToken)
   if (options.publishedKeys !== undefined) addPublishedKeysRoute(fastify, options.publishedKeys)
   if (options.openDownload !== undefined) addExportDownloadRoute(fastify, options.openDownload)
   await addGraphqlRoute(fastify, options)

@@ -5,6 +5,8 @@ import { DatabaseError } from '../db/database-error.js'
 import { DeadlineExceeded, within } from '../kernel/deadline.js'
 import { DomainError } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
+import type { PendingFigures } from '../failover/pending-write.store.js'
+import type { RegionMode } from '../regions/region-mode.js'
 import type { RegionState } from '../regions/region-state.js'
 
 /** How long a region has to answer for its figures. */
@@ -22,6 +24,8 @@ export interface MetricSources {
   readonly stateOf: (region: Region) => RegionState | undefined
   /** Events that the global index does not know yet. */
   readonly indexPendingOf: (region: Region) => Promise<number>
+  readonly pendingFigures: () => Promise<readonly PendingFigures[]>
+  readonly modeOf: (region: Region) => RegionMode | undefined
   readonly checkpointAlarms: () => ReadonlyMap<string, number>
   readonly verificationFailures: () => ReadonlyMap<string, number>
 }
@@ -53,6 +57,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   collectDefaultMetrics({ register: registry })
   addRegionFigures(registry, sources)
   addAlarmFigures(registry, sources)
+  addQueueFigures(registry, sources)
   const jobRuns = new Counter({
     name: 'hyrelog_job_runs_total',
     help: 'Runs of background jobs that are over, in this process.',
@@ -73,6 +78,22 @@ export function createMetrics(sources: MetricSources): Metrics {
     buckets: REQUEST_SECONDS,
     registers,
   })
+  const recording = recordingFigures(registers)
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    jobEnded({ job, region, outcome, durationMs }) {
+      jobRuns.inc({ job, region: region ?? '', outcome })
+      if (outcome !== 'SKIPPED') jobSeconds.observe({ job }, durationMs / 1000)
+    },
+    ...recording,
+    answered({ method, route, status, ms }) {
+      requestSeconds.observe({ method, route: route ?? '', status }, ms / 1000)
+    },
+  }
+}
+
+function recordingFigures(registers: Registry[]): Pick<Metrics, 'committed' | 'queued' | 'drained'> {
   const events = new Counter({
     name: 'hyrelog_events_recorded_total',
     help: 'Events recorded by this process.',
@@ -106,12 +127,6 @@ export function createMetrics(sources: MetricSources): Metrics {
     registers,
   })
   return {
-    contentType: registry.contentType,
-    text: () => registry.metrics(),
-    jobEnded({ job, region, outcome, durationMs }) {
-      jobRuns.inc({ job, region: region ?? '', outcome })
-      if (outcome !== 'SKIPPED') jobSeconds.observe({ job }, durationMs / 1000)
-    },
     committed(region, batch) {
       events.inc({ region }, batch.recorded)
       batchEvents.observe({ region }, batch.events)
@@ -119,10 +134,66 @@ export function createMetrics(sources: MetricSources): Metrics {
     },
     queued: (region, count) => queued.inc({ region }, count),
     drained: (region, count) => drained.inc({ region }, count),
-    answered({ method, route, status, ms }) {
-      requestSeconds.observe({ method, route: route ?? '', status }, ms / 1000)
-    },
   }
+}
+
+/** What waits for regions, and where their writes go; left out while the control database does not say. */
+function addQueueFigures(registry: Registry, sources: MetricSources): void {
+  const labelNames = ['region']
+  const figures: readonly {
+    readonly name: string
+    readonly help: string
+    readonly of: (one: PendingFigures) => number
+  }[] = [
+    { name: 'hyrelog_pending_writes', help: 'Events that wait for their region.', of: (one) => one.pendingWrites },
+    {
+      name: 'hyrelog_pending_write_oldest_seconds',
+      help: 'For how long the first of them has been waiting.',
+      of: ({ oldestPendingWriteAt: at }) => (at === null ? 0 : Math.max(0, (Date.now() - at.getTime()) / 1000)),
+    },
+    { name: 'hyrelog_dead_letters', help: 'Events that their region would not take.', of: (one) => one.deadLetters },
+  ]
+  // Asked once for the three of a scrape, which are collected together.
+  let asked: Promise<readonly PendingFigures[]> | undefined
+  const ask = (): Promise<readonly PendingFigures[]> =>
+    (asked ??= within(REGION_TIMEOUT_MS, sources.pendingFigures())
+      .catch((error: unknown) => {
+        if (error instanceof DeadlineExceeded || error instanceof DatabaseError) return []
+        throw error
+      })
+      .finally(() => {
+        asked = undefined
+      }))
+  for (const { name, help, of } of figures)
+    registry.registerMetric(
+      new Gauge({
+        name,
+        help,
+        labelNames,
+        registers: [],
+        async collect() {
+          const all = await ask()
+          this.reset()
+          for (const one of all) this.set({ region: one.region }, of(one))
+        },
+      }),
+    )
+  registry.registerMetric(
+    new Gauge({
+      name: 'hyrelog_region_mode',
+      help: 'Where the writes of a region go: 1 for the mode that it is in.',
+      labelNames: ['region', 'mode'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const region of sources.regions()) {
+          const mode = sources.modeOf(region)
+          if (mode === undefined) continue
+          this.set({ region, mode: mode.failedOverAt === null ? mode.mode : 'FAILED_OVER' }, 1)
+        }
+      },
+    }),
+  )
 }
 
 function addRegionFigures(registry: Registry, sources: MetricSources): void {

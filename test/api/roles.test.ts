@@ -112,6 +112,20 @@ const calls: Record<string, () => { query: string; input?: Record<string, unknow
   members: () => ({ query: `{ members(companyId: "${world.acme.gid}") { role } }` }),
   adminLog: () => ({ query: `{ adminLog(companyId: "${world.acme.gid}") { totalCount } }` }),
   jobs: () => ({ query: '{ jobs { name runs { id } } }' }),
+  regionHealth: () => ({ query: '{ regionHealth { region state } }' }),
+  deadLetters: () => ({ query: '{ deadLetters(region: AU) { nodes { eventId } } }' }),
+  triggerFailover: () => ({
+    query: mutation('triggerFailover', 'regionHealth { state }'),
+    input: { region: 'APAC', reason: '' },
+  }),
+  endFailover: () => ({
+    query: mutation('endFailover', 'regionHealth { state }'),
+    input: { region: 'APAC', reason: 'none' },
+  }),
+  retryDeadLetter: () => ({
+    query: mutation('retryDeadLetter', 'recorded'),
+    input: { eventId: encodeRegionalId('event', 'AU', newUuid()) },
+  }),
   runJob: () => ({ query: mutation('runJob', 'run { outcome }'), input: { name: 'expire-sessions' } }),
   ingestEvent: () => ({ query: mutation('ingestEvent', 'receipt { status }'), input: label }),
   ingestEvents: () => ({ query: mutation('ingestEvents', 'receipts { status }'), input: { events: [label] } }),

@@ -46,6 +46,7 @@ export function makeAppProcesses(world: World): { start(): Promise<AppProcess>; 
       requireStaffTotp: false,
       regionDeadlineMs: 5000,
       bodyLimitBytes: 16 * 1024 * 1024,
+      autoFailover: false,
       logName: 'test.local',
       keyVaultDir: world.keyVaultDir,
       exportsDir: `${world.keyVaultDir}/exports`,

@@ -107,6 +107,7 @@ const testConfig: Omit<AppConfig, 'keyVaultDir' | 'exportsDir'> = {
   regionDeadlineMs: 5000,
   bodyLimitBytes: 16 * 1024 * 1024,
   internalToken: undefined,
+  autoFailover: false,
   // What a check a minute ago found would answer for what a test has just done to a region.
   // And an erasure is carried out when a test says so.
   jobSchedules: { health: '0 0 1 1 *', gdpr: '0 0 1 1 *' },
