@@ -4,6 +4,7 @@ import { encodeRegionalId, parseGlobalId } from '../../src/kernel/ids.js'
 import { regions, type Region } from '../../src/kernel/region.js'
 import { eventName, type Receipt } from './attempt-log.js'
 import { checkChain, type KeptCheckpoint } from './check-chain.js'
+import { checkHealth } from './check-health.js'
 import { Streams, type AcknowledgedEvent, type StoredEvent, type StreamCounts } from './check-streams.js'
 import { postGraphql } from './graphql-post.js'
 import { eventInput, receiptsOf, type IngestData } from './stream-events.js'
@@ -273,7 +274,11 @@ export async function checkRun(
 ): Promise<CheckResult> {
   const servers = connect(world)
   try {
-    const faults = [...(await settle(servers)), ...(await deadLetters(servers))]
+    const faults = [
+      ...(await settle(servers)),
+      ...(await deadLetters(servers)),
+      ...(await checkHealth(world.apis[0]!.url, world.staff)),
+    ]
     const streams = await Streams.read(attemptsFile)
     const total = world.workspaces.length
     let done = 0

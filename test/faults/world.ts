@@ -60,6 +60,7 @@ function environmentOf(
     DATA_DIR: join(folder, 'service'),
     LOG_NAME: 'faults.test',
     SEED_DEMO: 'false',
+    REQUIRE_STAFF_TOTP: 'false',
     NODE_ENV: 'production',
     LOG_LEVEL: 'warn',
     ...Object.fromEntries(regionSettings),
