@@ -7,16 +7,18 @@ import { fileURLToPath } from 'node:url'
 const startTimeoutMs = 60_000
 const pollMs = 50
 
-function serviceProgram(): string {
-  const path = fileURLToPath(new URL('../../../dist/main.js', import.meta.url))
-  if (!existsSync(path)) throw new Error('There is no dist/main.js: run `npm run build` first.')
-  return path
+function programOf({ withoutRule }: ApiProcessOptions): string {
+  const service = fileURLToPath(new URL('../../../dist/main.js', import.meta.url))
+  if (!existsSync(service)) throw new Error('There is no dist/main.js: run `npm run build` first.')
+  return withoutRule ? fileURLToPath(new URL('./api-without-rule.js', import.meta.url)) : service
 }
 
 export interface ApiProcessOptions {
   readonly port: number
   readonly environment: Readonly<Record<string, string>>
   readonly logFile: string
+  /** Lets writes go to a region while events are still queued for it: for a control. */
+  readonly withoutRule: boolean
 }
 
 /** The service as an operator runs it, with what can go wrong with a process. */
@@ -67,7 +69,7 @@ export class ApiProcess {
     const { port, environment, logFile } = this.#options
     const log = openSync(logFile, 'a')
     const preload = new URL('./clock-preload.js', import.meta.url).href
-    const child = spawn(process.execPath, ['--import', preload, serviceProgram()], {
+    const child = spawn(process.execPath, ['--import', preload, programOf(this.#options)], {
       env: { PATH: process.env['PATH'] ?? '', ...environment, PORT: String(port) },
       stdio: ['ignore', log, log, 'ipc'],
     })

@@ -4,6 +4,7 @@ import { encodeRegionalId, parseGlobalId } from '../../src/kernel/ids.js'
 import { regions, type Region } from '../../src/kernel/region.js'
 import { eventName, type Receipt } from './attempt-log.js'
 import { checkChain, type KeptCheckpoint } from './check-chain.js'
+import { checkHealth } from './check-health.js'
 import { Streams, type AcknowledgedEvent, type StoredEvent, type StreamCounts } from './check-streams.js'
 import { postGraphql } from './graphql-post.js'
 import { eventInput, receiptsOf, type IngestData } from './stream-events.js'
@@ -37,23 +38,38 @@ function connect(world: FaultWorld): Servers {
   }
 }
 
-/** How many events the queues hold: those that control keeps for a region, and those that the index doesn't know yet. */
-async function queued(servers: Servers): Promise<Record<string, number>> {
+/** What is still on its way: in the queues, in the outboxes of the index, and regions whose writes don't go home yet. */
+async function underWay({ CONTROL, ...servers }: Servers): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
+  const { rows } = await CONTROL.query<{ region: Region; pending: string; away: string }>(
+    `select region, (mode <> 'HOME')::integer as away,
+       (select count(*) from pending_write p where p.region = m.region) as pending from region_mode m`,
+  )
+  for (const { region, pending, away } of rows) {
+    counts[`events queued for ${region}`] = Number(pending)
+    counts[`region (${region}) does not take its own writes`] = Number(away)
+  }
   for (const region of regions) {
-    const { rows } = await servers[region].query<{ pending: string }>(
+    const outbox = await servers[region].query<{ pending: string }>(
       'select coalesce(sum(last_sequence - first_sequence + 1), 0) as pending from index_outbox',
     )
-    counts[`events of ${region} that the index lacks`] = Number(rows[0]!.pending)
+    counts[`events of ${region} that the index lacks`] = Number(outbox.rows[0]!.pending)
   }
   return counts
+}
+
+async function deadLetters({ CONTROL }: Servers): Promise<string[]> {
+  const { rows } = await CONTROL.query<{ region: Region; reason: string; count: string }>(
+    'select region, reason, count(*) from dead_letter group by region, reason',
+  )
+  return rows.map(({ region, reason, count }) => `${count} events of ${region} are dead letters (${reason})`)
 }
 
 /** Waits until nothing is queued anywhere; says what still is when patience ends. */
 async function settle(servers: Servers): Promise<string[]> {
   const deadline = Date.now() + settleTimeoutMs
   for (;;) {
-    const left = Object.entries(await queued(servers)).filter(([, count]) => count > 0)
+    const left = Object.entries(await underWay(servers)).filter(([, count]) => count > 0)
     if (left.length === 0) return []
     if (Date.now() > deadline)
       return left.map(([what, count]) => `${count} ${what}, ${settleTimeoutMs} ms after the end`)
@@ -258,7 +274,11 @@ export async function checkRun(
 ): Promise<CheckResult> {
   const servers = connect(world)
   try {
-    const faults = await settle(servers)
+    const faults = [
+      ...(await settle(servers)),
+      ...(await deadLetters(servers)),
+      ...(await checkHealth(world.apis[0]!.url, world.staff)),
+    ]
     const streams = await Streams.read(attemptsFile)
     const total = world.workspaces.length
     let done = 0

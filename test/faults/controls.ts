@@ -4,7 +4,7 @@ import type { FaultKind } from './fault-plan.js'
 import type { StreamCounts } from './check-streams.js'
 import type { FaultWorld, WorldOptions } from './world.js'
 
-export const controlNames = ['synchronous-commit-off', 'no-unique-index'] as const
+export const controlNames = ['synchronous-commit-off', 'no-unique-index', 'no-rule-1'] as const
 export type ControlName = (typeof controlNames)[number]
 
 /** A run with one safeguard taken away: the suite is worth something only if it then fails. */
@@ -17,7 +17,7 @@ export interface Control {
   readonly events: number
   /** The faults that the safeguard is for. */
   readonly only: readonly FaultKind[]
-  readonly world?: Pick<WorldOptions, 'regionSettings' | 'environment'>
+  readonly world?: Pick<WorldOptions, 'regionSettings' | 'withoutRule'>
   readonly prepare?: (world: FaultWorld) => Promise<void>
 }
 
@@ -56,5 +56,13 @@ export const controls: Readonly<Record<ControlName, Control>> = {
          create function forget_key() returns trigger language plpgsql as 'begin return null; end';
          create trigger forget_key before insert on idempotency_key for each row execute function forget_key();`,
       ),
+  },
+  'no-rule-1': {
+    description: 'writes go to a region that is back while events are still queued for it (rule 1 of the queue)',
+    finds: 'reordered',
+    faults: 4,
+    events: 1_000,
+    only: ['cut-region', 'kill-region'],
+    world: { withoutRule: true },
   },
 }

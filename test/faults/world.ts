@@ -14,8 +14,8 @@ export interface WorldOptions {
   readonly ownDisks: boolean
   /** Settings of the region servers, on top of what the service's own servers have. */
   readonly regionSettings?: Readonly<Record<string, string>>
-  /** On top of the environment of the API processes. */
-  readonly environment?: Readonly<Record<string, string>>
+  /** Lets writes go to a region while events are still queued for it. */
+  readonly withoutRule?: boolean
 }
 
 /** The service as processes over real servers, with every connection between them in our hands. */
@@ -60,6 +60,7 @@ function environmentOf(
     DATA_DIR: join(folder, 'service'),
     LOG_NAME: 'faults.test',
     SEED_DEMO: 'false',
+    REQUIRE_STAFF_TOTP: 'false',
     NODE_ENV: 'production',
     LOG_LEVEL: 'warn',
     ...Object.fromEntries(regionSettings),
@@ -98,13 +99,14 @@ export async function openWorld(options: WorldOptions): Promise<FaultWorld> {
     const servers = await startServers(folder, options)
     cleanUps.push(() => Promise.all([servers.control, ...Object.values(servers.regions)].map((one) => one.stop())))
     const keys = { controlMaster: newKey(), pepper: newKey() }
-    const environment = { ...environmentOf(folder, servers, keys), ...options.environment }
+    const environment = environmentOf(folder, servers, keys)
     const apis: ApiProcess[] = []
     for (let index = 0; index < apiCount; index++) {
       const api = new ApiProcess({
         port: await freePort(),
         environment,
         logFile: join(folder, 'log', `api-${index + 1}.log`),
+        withoutRule: options.withoutRule ?? false,
       })
       apis.push(api)
       cleanUps.push(() => api.kill())
