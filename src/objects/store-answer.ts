@@ -1,5 +1,8 @@
+import type { Readable } from 'node:stream'
 import { ObjectStoreError, ObjectStoreUnavailableError } from './object-errors.js'
 
+/** A connection that brings nothing for so long is dead. */
+const silenceMsDefault = 60_000
 const wordPattern = /^[A-Za-z][A-Za-z0-9_.-]{0,79}$/
 const requestIdPattern = /^[A-Za-z0-9_+/=.-]{1,128}$/
 
@@ -36,14 +39,59 @@ export const unavailable = (answer: StoreAnswer): ObjectStoreUnavailableError =>
 export const isOurs = (error: unknown): boolean =>
   error instanceof ObjectStoreError || error instanceof RangeError || error instanceof ReferenceError
 
-/** Passes what is read from a store on; where it breaks off, what comes out is `failureOf` it. */
+/**
+ * Passes what is read from a store on; where it breaks off, or no byte comes for so long, what comes out is `failureOf`
+ * what happened.
+ */
 export async function* readThrough(
-  body: AsyncIterable<Uint8Array>,
+  body: Readable,
   failureOf: (error: unknown) => unknown,
+  silenceMs = silenceMsDefault,
 ): AsyncGenerator<Uint8Array> {
+  const watch = (): NodeJS.Timeout => setTimeout(() => body.destroy(new SilenceError()), silenceMs)
+  let timer = watch()
   try {
-    yield* body
+    for await (const chunk of body) {
+      // Whoever reads may take their time.
+      clearTimeout(timer)
+      yield chunk as Uint8Array
+      timer = watch()
+    }
   } catch (error) {
     throw failureOf(error)
+  } finally {
+    clearTimeout(timer)
+    body.destroy()
+  }
+}
+
+class SilenceError extends Error {
+  override readonly name = 'TimeoutError'
+  readonly code = 'ETIMEDOUT'
+}
+
+/** Runs one request, with whatever a client makes of it, and gives it up after so long: the signal is the client's. */
+export async function withDeadline<T>(ms: number, request: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      controller.abort()
+      reject(unavailable({ name: 'TimeoutError', status: undefined, requestId: undefined }))
+    }, ms)
+  })
+  try {
+    return await Promise.race([request(controller.signal), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Passes page after page on, each of which has so long to come. */
+export async function* eachWithin<T>(ms: number, pages: AsyncIterator<T>): AsyncGenerator<T> {
+  for (;;) {
+    const page = await withDeadline(ms, () => pages.next())
+    if (page.done === true) return
+    yield page.value
   }
 }

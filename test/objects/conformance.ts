@@ -22,9 +22,9 @@ export interface Subject {
   readonly server?: {
     readonly url: string
     /** The same bucket by way of another address. */
-    readonly at: (url: string) => ObjectStore
+    readonly at: (url: string) => ObjectStore | Promise<ObjectStore>
     /** The same, but gives up within a second or two. */
-    readonly impatientAt: (url: string) => ObjectStore
+    readonly impatientAt: (url: string) => ObjectStore | Promise<ObjectStore>
     /** A bucket that nobody made. */
     readonly missing: ObjectStore
   }
@@ -186,7 +186,7 @@ export function keepsItsPromises(begin: () => Promise<Subject>, expectations: Ex
       const key = `${folder()}/big`
       const through = subject.server === undefined ? undefined : await TcpProxy.before(subject.server.url)
       try {
-        const target = through === undefined ? store : subject.server!.at(through.urlFor(subject.server!.url))
+        const target = through === undefined ? store : await subject.server!.at(through.urlFor(subject.server!.url))
         const body = new LongBody(80, through === undefined ? subject.writtenBytes : () => through.receivedBytes)
         const head = await target.put(key, body.read(), put)
         expect(head.sizeBytes).toBe(80 * MIB)
@@ -318,7 +318,7 @@ export function keepsItsPromises(begin: () => Promise<Subject>, expectations: Ex
       await new Promise((resolve) => closed.close(resolve))
       const url = new URL(subject.server.url)
       url.port = String(port)
-      await refusesEverything(subject.server.impatientAt(url.href.replace(/\/$/, '')), String(port))
+      await refusesEverything(await subject.server.impatientAt(url.href.replace(/\/$/, '')), String(port))
     })
 
     it('gives up on one that never answers', async () => {
@@ -326,7 +326,7 @@ export function keepsItsPromises(begin: () => Promise<Subject>, expectations: Ex
       const proxy = await TcpProxy.before(subject.server.url)
       try {
         await proxy.set('hang')
-        const silent = subject.server.impatientAt(proxy.urlFor(subject.server.url))
+        const silent = await subject.server.impatientAt(proxy.urlFor(subject.server.url))
         expect(await outcome(silent.head('a'))).toBe('OBJECT_STORE_UNAVAILABLE')
       } finally {
         await proxy.close()

@@ -1,11 +1,4 @@
-import {
-  ObjectChangedError,
-  ObjectColdError,
-  ObjectDigestError,
-  ObjectExistsError,
-  ObjectNotFoundError,
-} from '../object-errors.js'
-import type { PutOptions } from '../object-store.js'
+import { ObjectColdError, ObjectDigestError, ObjectNotFoundError } from '../object-errors.js'
 import { causeOf, isOurs, unavailable, wordOf, type StoreAnswer } from '../store-answer.js'
 
 /** What S3 said: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. */
@@ -46,7 +39,3 @@ export function isConflict(error: unknown): boolean {
   // A key that is to be replaced and isn't there is a 404 for If-Match.
   return status === 412 || name === 'ConditionalRequestConflict'
 }
-
-/** Why a put with this condition was refused. */
-export const refused = (key: string, precondition: PutOptions['precondition'], cause?: unknown): Error =>
-  precondition === 'new' ? new ObjectExistsError(key, cause) : new ObjectChangedError(key, cause)

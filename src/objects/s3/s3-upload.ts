@@ -6,6 +6,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { createHash, randomUUID } from 'node:crypto'
 import { partsOf, verified } from '../body-parts.js'
+import { refused } from '../object-errors.js'
 import type { PutOptions } from '../object-store.js'
 import { unavailable } from '../store-answer.js'
 import {
@@ -16,7 +17,7 @@ import {
   type S3Bucket,
   type WriteCondition,
 } from './s3-bucket.js'
-import { isConflict, refused, s3Answer, s3Error } from './s3-errors.js'
+import { isConflict, s3Answer, s3Error } from './s3-errors.js'
 import { putMark, versionOf } from './s3-head.js'
 
 const checksumOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('base64')
@@ -142,6 +143,6 @@ async function settled(job: Upload, commit: () => Promise<string | undefined>): 
     if (status !== 404 && !isConflict(error)) throw error
     const { precondition } = options
     const met = precondition === 'new' ? found === null : found !== null && versionOf(found) === precondition.version
-    throw met ? unavailable(answer) : refused(key, precondition, undefined)
+    throw met ? unavailable(answer) : refused(key, precondition)
   }
 }
