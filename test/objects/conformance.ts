@@ -36,6 +36,8 @@ export interface Subject {
 export interface Expectations {
   /** False where a server takes a multipart upload's condition for nothing. */
   readonly refusesLateParts?: boolean
+  /** False where another run of the same code streams the big body. */
+  readonly streamsBig?: boolean
 }
 
 const put = { contentType: 'application/octet-stream', precondition: 'new' } as const
@@ -182,7 +184,7 @@ export function keepsItsPromises(begin: () => Promise<Subject>, expectations: Ex
       }
     })
 
-    it('streams a big body without holding it', async () => {
+    it.skipIf(expectations.streamsBig === false)('streams a big body without holding it', async () => {
       const key = `${folder()}/big`
       const through = subject.server === undefined ? undefined : await TcpProxy.before(subject.server.url)
       try {
