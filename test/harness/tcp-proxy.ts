@@ -59,6 +59,7 @@ export class TcpProxy {
   #mode: ProxyMode = 'refuse'
   #delayMs = 0
   #commits = 0
+  #receivedBytes = 0
 
   private constructor(target: { readonly host: string; readonly port: number }) {
     this.#target = target
@@ -71,6 +72,11 @@ export class TcpProxy {
     const proxy = new TcpProxy({ host: hostname, port: Number(port) })
     await proxy.set('pass')
     return proxy
+  }
+
+  /** What clients have sent so far, all together. */
+  get receivedBytes(): number {
+    return this.#receivedBytes
   }
 
   /** The same database by way of this proxy. */
@@ -121,6 +127,7 @@ export class TcpProxy {
     const down = new Lane(client)
     let isLost = false
     client.on('data', (chunk: Buffer) => {
+      this.#receivedBytes += chunk.length
       if (this.#mode === 'lose-commits' && chunk.includes(commitMessage) && ++this.#commits % 2 === 1) {
         isLost = true
         if (this.#commits % 4 === 1) setTimeout(() => this.#sever(client), lossMs)
