@@ -27,11 +27,13 @@ import { ArchiveReader } from './archive/archive-reader.js'
 import { readArchiveFigures } from './archive/archive-object.store.js'
 import { BucketStores } from './archive/bucket-stores.js'
 import type { LeaseTimes } from './jobs/job-runner.js'
+import type { ObjectStore } from './objects/object-store.js'
 import { openObjectStore } from './objects/open-object-store.js'
 import type { Scheduler } from './jobs/scheduler.js'
 import { type Clock, systemClock } from './kernel/clock.js'
 import { deriveCursorKey } from './kernel/cursor.js'
 import { isRegion, regions } from './kernel/region.js'
+import type { ColdStorage } from './regions/region-data-store.js'
 import { RegionGateway } from './regions/region-gateway.js'
 import { RegionHealth } from './regions/region-health.js'
 import { RegionRegistry } from './regions/region-registry.js'
@@ -70,6 +72,8 @@ export interface AppOptions {
   readonly jobLeaseTimes?: LeaseTimes
   /** After how long a silent process's export is taken over. */
   readonly exportLeaseMs?: number
+  /** Opens the bucket of a region, otherwise than by its provider. */
+  readonly openStore?: (place: ColdStorage) => Promise<ObjectStore>
 }
 
 /** The running service: everything wired, nothing global. */
@@ -183,7 +187,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
   const { config, controlUrl } = options
   const stores = await openStores(options, clock, log)
   const { control, registry, facts, health, vault, subjectKeys } = stores
-  const archive = makeArchive(stores, config, clock, log)
+  const archive = makeArchive(stores, options, clock, log)
   const recording = makeRecording(stores, options, {
     clock,
     log,
@@ -252,8 +256,13 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
 
 type Services = Awaited<ReturnType<typeof makeServices>>
 
-function makeArchive({ control, registry }: Stores, config: AppConfig, clock: Clock, log: Logger): ArchiveDeps {
-  const stores = new BucketStores(registry, (place) => openObjectStore(place, clock))
+function makeArchive(
+  { control, registry }: Stores,
+  { config, openStore }: AppOptions,
+  clock: Clock,
+  log: Logger,
+): ArchiveDeps {
+  const stores = new BucketStores(registry, openStore ?? ((place) => openObjectStore(place, clock)))
   const alarms = new ArchiveAlarms(log)
   const figures = new ArchiveFigures()
   const reader = new ArchiveReader({ registry, stores, alarms, figures, clock })

@@ -2,6 +2,7 @@ import type { Database } from '../db/database.js'
 import type { Region } from '../kernel/region.js'
 import { clearIndex } from './close-requests.js'
 import { eraseWorkspace } from './erase-workspace.js'
+import { eraseArchives } from './erase-archives.js'
 import type { ErasureDeps } from './erasure-deps.js'
 import type { ErasureItem } from './erasure-item.js'
 import { countTaggedEvents, findSubjectKeys, hasOwnEvents } from './erasure.store.js'
@@ -46,6 +47,7 @@ export async function eraseValues(
       },
       signal,
     )
+  await eraseArchives(own, place, item, workspaceIds, signal)
   if (item.isDirty) await clearIndex(deps, item.request, place, workspaceIds)
 }
 
@@ -64,7 +66,10 @@ export async function destroyKeys(
   const doomed = await database.transaction({ companies, readOnly: true, timeoutMs: TIMEOUT_MS }, async (tx) => {
     const found = await Promise.all(
       items.map(async (item) => {
-        const keys = await findSubjectKeys(tx, item.request.companyId, item.subject.tags)
+        const found = await findSubjectKeys(tx, item.request.companyId, item.subject.tags)
+        // What stays of anonymised events in cold storage can only be sealed anew once it can be read.
+        const keepsContent = item.subject.mode === 'ANONYMIZE' && (item.waitingObjects.get(region) ?? 0) > 0
+        const keys = found.filter(({ blob }) => !(keepsContent && blob === 'content'))
         return keys.map((key) => ({ ...key, item }))
       }),
     )

@@ -3,6 +3,7 @@ import type { WorkspaceFacts } from '../directory/control-facts.js'
 import { DeadlineExceeded } from '../kernel/deadline.js'
 import { DomainError } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
+import { ObjectStoreUnavailableError } from '../objects/object-errors.js'
 import type { ErasureSubject } from './erase-workspace.js'
 import type { ErasureDeps } from './erasure-deps.js'
 import type { SealedGdprRequest } from './gdpr-request.store.js'
@@ -17,6 +18,8 @@ export interface ErasureItem {
   readonly workspaces: ReadonlyMap<Region, readonly string[]>
   /** Something was still found in this round. */
   isDirty: boolean
+  /** Archive objects by region that have to be restored before they can be rewritten. */
+  readonly waitingObjects: Map<Region, number>
   /** Why it can't be finished in this run; null: it can. */
   obstacle: unknown
 }
@@ -48,12 +51,18 @@ export async function openItem(deps: ErasureDeps, request: SealedGdprRequest): P
     },
     workspaces: await workspacesByRegion(deps, companyId),
     isDirty: true,
+    waitingObjects: new Map(),
     obstacle: null,
   }
 }
 
+/** Something of the subject, or perhaps of it, is in cold storage: the request is PROCESSING until it was looked at. */
+export const isWaiting = ({ waitingObjects }: ErasureItem): boolean =>
+  [...waitingObjects.values()].some((count) => count > 0)
+
 /** Something doesn't answer now: the request waits, and has not failed. */
 export const isOutage = (error: unknown): boolean =>
   error instanceof DeadlineExceeded ||
+  error instanceof ObjectStoreUnavailableError ||
   (error instanceof DomainError && error.code === 'REGION_UNAVAILABLE') ||
   (error instanceof DatabaseError && error.unavailable)
