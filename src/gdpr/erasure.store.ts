@@ -1,5 +1,4 @@
 import type { Database, Transaction } from '../db/database.js'
-import type { BlobName } from '../sealing/sealed-blob.js'
 import type { SubjectTags } from './subject.js'
 
 const TIMEOUT_MS = 30_000
@@ -119,20 +118,14 @@ export async function hasOwnEvents(
   return rows.length > 0
 }
 
-export interface SubjectKeyRow {
-  readonly id: string
-  readonly bucket: number
-  readonly blob: BlobName
-}
-
 /** Keys of the subject that are still there. */
 export const findSubjectKeys = (
   tx: Transaction,
   companyId: string,
   { actorIds, actorEmails }: SubjectTags,
-): Promise<SubjectKeyRow[]> =>
-  tx.query<SubjectKeyRow>(
-    `select id, bucket, blob from subject_key where company_id = $1
+): Promise<{ id: string; bucket: number }[]> =>
+  tx.query<{ id: string; bucket: number }>(
+    `select id, bucket from subject_key where company_id = $1
        and (actor_id_tag = any ($2::bytea[]) or actor_email_tag = any ($3::bytea[]))`,
     [companyId, actorIds, actorEmails],
     'gdpr_find_subject_keys',
