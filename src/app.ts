@@ -32,11 +32,13 @@ import { ArchiveReader } from './archive/archive-reader.js'
 import { readArchiveFigures } from './archive/archive-object.store.js'
 import { BucketStores } from './archive/bucket-stores.js'
 import type { LeaseTimes } from './jobs/job-runner.js'
+import type { ObjectStore } from './objects/object-store.js'
 import { openObjectStore } from './objects/open-object-store.js'
 import type { Scheduler } from './jobs/scheduler.js'
 import { type Clock, systemClock } from './kernel/clock.js'
 import { deriveCursorKey } from './kernel/cursor.js'
 import { isRegion, type Region, regions } from './kernel/region.js'
+import type { ColdStorage } from './regions/region-data-store.js'
 import { RegionGateway } from './regions/region-gateway.js'
 import { RegionHealth } from './regions/region-health.js'
 import { REGION_MODE_CHANNEL } from './regions/region-mode.js'
@@ -93,6 +95,8 @@ export interface AppOptions {
   /** No other process serves from this control database: what one has left behind is a dead one's. */
   readonly isAlone?: boolean
   readonly failover?: FailoverOptions
+  /** Opens the bucket of a region, otherwise than by its provider. */
+  readonly openStore?: (place: ColdStorage, region: Region) => Promise<ObjectStore>
 }
 
 /** The running service: everything wired, nothing global. */
@@ -290,7 +294,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
   const { config, controlUrl } = options
   const stores = await openStores(options, clock, log)
   const { control, registry, facts, modes, health, vault, subjectKeys } = stores
-  const archive = makeArchive(stores, config, clock, log)
+  const archive = makeArchive(stores, options, clock, log)
   const recording = makeRecording(stores, options, {
     clock,
     log,
@@ -385,8 +389,15 @@ function makeVerification(
   }
 }
 
-function makeArchive({ control, registry }: Stores, config: AppConfig, clock: Clock, log: Logger): ArchiveDeps {
-  const stores = new BucketStores(registry, (place) => openObjectStore(place, clock))
+function makeArchive(
+  { control, registry }: Stores,
+  { config, openStore }: AppOptions,
+  clock: Clock,
+  log: Logger,
+): ArchiveDeps {
+  const openConfigured = (place: ColdStorage, region: Region) =>
+    openObjectStore(place, config.coldStorageSettings.get(region) ?? {}, clock)
+  const stores = new BucketStores(registry, openStore ?? openConfigured)
   const alarms = new ArchiveAlarms(log)
   const figures = new ArchiveFigures()
   const reader = new ArchiveReader({ registry, stores, alarms, figures, clock })

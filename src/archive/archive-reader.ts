@@ -15,6 +15,7 @@ import type { Region } from '../kernel/region.js'
 import { ObjectColdError, ObjectNotFoundError, ObjectStoreError } from '../objects/object-errors.js'
 import type { RegionRegistry } from '../regions/region-registry.js'
 import type { ArchiveAlarms } from './archive-alarms.js'
+import type { ArchiveLine } from './archive-line.js'
 import type { ArchiveFigures } from './archive-figures.js'
 import { type ArchiveObject, classAt, eventCount, isReadable } from './archive-object.js'
 import { findObjects, listObjects, noteClass } from './archive-object.store.js'
@@ -96,7 +97,7 @@ export class ArchiveReader implements ArchiveAccess {
   }
 
   /** The lines of an object for who may read it though an erasure of it is under way, and not from memory. */
-  async fresh(object: ArchiveObject): Promise<ArchivedLines | ArchiveObstacle> {
+  async fresh(object: ArchiveObject): Promise<ReadonlyMap<number, ArchiveLine> | ArchiveObstacle> {
     if (!isReadable(await this.classOf(object))) return 'COLD'
     return (await this.#fetch(object)) ?? 'DAMAGED'
   }
@@ -162,17 +163,12 @@ export class ArchiveReader implements ArchiveAccess {
   }
 
   /** Null where what is there is not what was written. */
-  async #fetch(object: ArchiveObject): Promise<ArchivedLines | 'COLD' | null> {
+  async #fetch(object: ArchiveObject): Promise<ReadonlyMap<number, ArchiveLine> | 'COLD' | null> {
     const store = await this.#deps.stores.of(object.region)
     const seen: SeenBytes = { sizeBytes: 0, sha256: null }
-    const lines = new Map<number, ArchivedLine>()
+    const lines = new Map<number, ArchiveLine>()
     try {
-      for await (const line of linesOf(watched(await store.get(object.key), seen)))
-        lines.set(line.sequence, {
-          body: line.body,
-          identityBlob: line.identityBlob,
-          contentBlob: line.contentBlob,
-        })
+      for await (const line of linesOf(watched(await store.get(object.key), seen))) lines.set(line.sequence, line)
     } catch (error) {
       if (error instanceof ObjectColdError) {
         await this.refresh(object)
@@ -191,7 +187,7 @@ export class ArchiveReader implements ArchiveAccess {
   async #damaged(
     object: ArchiveObject,
     fault: 'MISSING' | 'ALTERED' | 'WRONG_COUNT',
-  ): Promise<ArchivedLines | 'COLD' | null> {
+  ): Promise<ReadonlyMap<number, ArchiveLine> | 'COLD' | null> {
     const { region, companyId, id, key } = object
     const [now] = await this.#find({ region, companyId, objectIds: [id] })
     if (now !== undefined && now.key !== key) return this.#fetch(now)

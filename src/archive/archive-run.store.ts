@@ -34,7 +34,7 @@ export async function markRuns(
        select $1, $2, day, min(sequence), max(sequence), $4 from (
          select sequence, day, sequence - row_number() over (partition by day order by sequence) as island from (
            select sequence, (received_at at time zone 'UTC')::date as day from event
-           where workspace_id = $1 and received_at < $3
+           where workspace_id = $1 and (received_at at time zone 'UTC') < ($3::timestamptz at time zone 'UTC')
          ) e
        ) e group by day, island
        returning last_sequence - first_sequence + 1 as events

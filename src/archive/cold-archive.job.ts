@@ -57,7 +57,7 @@ export async function moveObject(deps: ArchiveDeps, object: ArchiveObject): Prom
 }
 
 /** The day a year before, `YYYY-MM-DD`. Days before it are over a year old. */
-export function yearBefore(now: Date): string {
+function yearBefore(now: Date): string {
   const day = new Date(now)
   day.setUTCFullYear(day.getUTCFullYear() - 1)
   return day.toISOString().slice(0, 10)

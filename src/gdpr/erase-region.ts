@@ -2,8 +2,9 @@ import type { Database } from '../db/database.js'
 import type { Region } from '../kernel/region.js'
 import { clearIndex } from './close-requests.js'
 import { eraseWorkspace } from './erase-workspace.js'
+import { eraseArchives } from './erase-archives.js'
 import type { ErasureDeps } from './erasure-deps.js'
-import type { ErasureItem } from './erasure-item.js'
+import { type ErasureItem, markFound } from './erasure-item.js'
 import { countTaggedEvents, findSubjectKeys, hasOwnEvents } from './erasure.store.js'
 import { announceErasure, readScans, storeEvidence, storeScan, storeTotals } from './erasure-work.store.js'
 import { turnBucket } from './turn-bucket.js'
@@ -13,11 +14,6 @@ const TIMEOUT_MS = 30_000
 interface Place {
   readonly region: Region
   readonly database: Database
-}
-
-function markFound(item: ErasureItem): void {
-  item.isDirty = true
-  item.foundSince = true
 }
 
 /** Erases the values of one request from the chains of a region, from where an earlier run came to. */
@@ -56,6 +52,7 @@ export async function eraseValues(
       },
       signal,
     )
+  await eraseArchives(own, place, item, workspaceIds, signal)
   if (item.isDirty) await clearIndex(deps, item.request, place, workspaceIds)
 }
 
@@ -74,6 +71,9 @@ export async function destroyKeys(
   const doomed = await database.transaction({ companies, readOnly: true, timeoutMs: TIMEOUT_MS }, async (tx) => {
     const found = await Promise.all(
       items.map(async (item) => {
+        // What an anonymised event in cold storage says of its actor tells what identifies it elsewhere in the event:
+        // without it that would stay, sealed anew, for good.
+        if (item.subject.mode === 'ANONYMIZE' && (item.waitingObjects.get(region) ?? 0) > 0) return []
         const keys = await findSubjectKeys(tx, item.request.companyId, item.subject.tags)
         return keys.map((key) => ({ ...key, item }))
       }),

@@ -5,7 +5,7 @@ import type { Region } from '../kernel/region.js'
 import { complete, destroyRequestKeys, eraseElsewhere, reclaimAfter } from './close-requests.js'
 import { destroyKeys, eraseValues } from './erase-region.js'
 import type { ErasureDeps } from './erasure-deps.js'
-import { type ErasureItem, isOutage, openItem } from './erasure-item.js'
+import { type ErasureItem, isOutage, isWaiting, openItem } from './erasure-item.js'
 import { markErased } from './erasure-work.store.js'
 import { nextStatus } from './gdpr-request.js'
 import { listWork, lockGdprRequest, moveGdprRequest, type SealedGdprRequest } from './gdpr-request.store.js'
@@ -42,7 +42,7 @@ export async function eraseRequests(deps: ErasureDeps, signal: AbortSignal): Pro
   const erased = work.filter(({ status, identifiersSealed }) => status === 'PROCESSING' && identifiersSealed === null)
   for (const item of items)
     await guarded(deps, item, signal, async () => {
-      if (item.isDirty || !(await eraseElsewhere(deps, item, signal))) return
+      if (item.isDirty || isWaiting(item) || !(await eraseElsewhere(deps, item, signal))) return
       await markErased(deps.control, item.request.id, upTo)
       deps.onStep?.('request.erased')
       erased.push(item.request)

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { DatabaseError } from '../db/database-error.js'
-import type { Database } from '../db/database.js'
+import type { Database, Transaction } from '../db/database.js'
 import { commitBatch } from '../events/commit-batch.js'
 import { draftSystemEvent } from '../events/draft-system-event.js'
 import type { Clock } from '../kernel/clock.js'
@@ -20,7 +20,7 @@ const EVENTS_PER_ERASURE_MAX = 500
 const DISCLOSURES_PER_ERASURE_MAX = 20_000
 const TIMEOUT_MS = 30_000
 /** How often a stretch is planned again that other erasures or turns of buckets got in the way of. */
-const ATTEMPTS_MAX = 8
+export const ATTEMPTS_MAX = 8
 /** Version, key id and nonce: no two sealings share them. */
 const BLOB_HEAD_BYTES = 29
 
@@ -45,15 +45,15 @@ export interface ErasureSubject {
   readonly pseudonym: Buffer | null
 }
 
-interface Chain {
+export interface Chain {
   readonly region: Region
   readonly database: Database
   readonly workspaceId: string
 }
 
-interface PlannedErasure {
+export interface PlannedErasure {
   readonly erasure: EventErasure
-  readonly row: SealedEventRow
+  readonly row: Pick<SealedEventRow, 'id' | 'identity_blob' | 'content_blob'>
 }
 
 /**
@@ -88,7 +88,7 @@ export async function eraseWorkspace(
 }
 
 /** Another erasure changed these events, or destroyed a key, since they were read. */
-const isOvertaken = (error: unknown): boolean =>
+export const isOvertaken = (error: unknown): boolean =>
   error instanceof SubjectKeysDestroyedError ||
   (error instanceof DatabaseError && (error.kind === 'serialization' || error.kind === 'unique_violation'))
 
@@ -125,8 +125,8 @@ const readPage = (deps: EraseWorkspaceDeps, chain: Chain, companyId: string, aft
     return { rows, keys }
   })
 
-const blobsOf = (row: SealedEventRow): (Buffer | null)[] => [row.identity_blob, row.content_blob]
-const keyIdsOf = (row: SealedEventRow): string[] =>
+const blobsOf = (row: PlannedErasure['row']): (Buffer | null)[] => [row.identity_blob, row.content_blob]
+export const keyIdsOf = (row: PlannedErasure['row']): string[] =>
   blobsOf(row).flatMap((blob) => (blob === null ? [] : [blobKeyId(blob)]))
 
 function planRow(
@@ -162,9 +162,25 @@ async function commitErasure(
   planned: readonly PlannedErasure[],
   epoch: number,
 ): Promise<void> {
-  const { region, database, workspaceId } = chain
-  const { companyId } = subject
   const rows = await sealSurvivors(deps, chain, subject, planned)
+  await appendErasure(deps, chain, subject, rows, epoch, (tx, { sequence, at }) =>
+    eraseDisclosures(tx, chain.workspaceId, { sequence, at, pseudonym: subject.pseudonym }, rows),
+  )
+}
+
+/**
+ * Appends the erasure event of these rows, and takes away what it says in the same transaction. SubjectKeysDestroyedError
+ * where a key that survivors were sealed with has gone since `epoch`.
+ */
+export async function appendErasure(
+  deps: EraseWorkspaceDeps,
+  { region, database, workspaceId }: Chain,
+  subject: ErasureSubject,
+  rows: readonly ErasedRow[],
+  epoch: number,
+  take: (tx: Transaction, erasure: { readonly sequence: number; readonly at: Date }) => Promise<void>,
+): Promise<void> {
+  const { companyId } = subject
   const at = deps.clock.now()
   const draft = draftSystemEvent(
     { region, companyId, workspaceId },
@@ -184,7 +200,7 @@ async function commitErasure(
     const [outcome] = batch.outcomes
     const sequence = outcome !== undefined && 'receipts' in outcome ? outcome.receipts[0]?.sequence : undefined
     if (sequence == null) throw new Error('an erasure event was not linked')
-    await eraseDisclosures(tx, workspaceId, { sequence, at, pseudonym: subject.pseudonym }, rows)
+    await take(tx, { sequence, at })
     return sequence
   })
   await deps.onErased({ workspaceId, companyId }, erasure)
@@ -205,7 +221,8 @@ function erasureMember(workspaceId: string, { mode, requestId }: ErasureSubject,
   }
 }
 
-async function sealSurvivors(
+/** What stays of each event, sealed again where something of it goes. */
+export async function sealSurvivors(
   deps: EraseWorkspaceDeps,
   { region, database, workspaceId }: Chain,
   { companyId }: ErasureSubject,

@@ -5,6 +5,7 @@ import { DeadlineExceeded } from '../kernel/deadline.js'
 import { DomainError } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
 import { readQuietEpochs } from '../failover/pending-write.store.js'
+import { ObjectStoreUnavailableError } from '../objects/object-errors.js'
 import type { ErasureSubject } from './erase-workspace.js'
 import type { ErasureDeps } from './erasure-deps.js'
 import type { SealedGdprRequest } from './gdpr-request.store.js'
@@ -23,6 +24,8 @@ export interface ErasureItem {
   isDirty: boolean
   /** Something was found since this was last set to false. */
   foundSince: boolean
+  /** Archive objects by region that have to be restored before they can be rewritten. */
+  readonly waitingObjects: Map<Region, number>
   /** Why it can't be finished in this run; null: it can. */
   obstacle: unknown
 }
@@ -57,13 +60,25 @@ export async function openItem(deps: ErasureDeps, request: SealedGdprRequest): P
     quietEpochs: await readQuietEpochs(deps.control, [...workspaces.keys()]),
     isDirty: true,
     foundSince: false,
+    waitingObjects: new Map(),
     obstacle: null,
   }
+}
+
+/** Something of the subject, or perhaps of it, is in cold storage: the request is PROCESSING until it was looked at. */
+export const isWaiting = ({ waitingObjects }: ErasureItem): boolean =>
+  [...waitingObjects.values()].some((count) => count > 0)
+
+/** Something of the subject was found, and erased: it is to be looked for once more. */
+export function markFound(item: ErasureItem): void {
+  item.isDirty = true
+  item.foundSince = true
 }
 
 /** Something doesn't answer now: the request waits, and has not failed. */
 export const isOutage = (error: unknown): boolean =>
   error instanceof DeadlineExceeded ||
   error instanceof CacheUnavailableError ||
+  error instanceof ObjectStoreUnavailableError ||
   (error instanceof DomainError && error.code === 'REGION_UNAVAILABLE') ||
   (error instanceof DatabaseError && error.refusesWrites)

@@ -95,7 +95,7 @@ export async function countTaggedEvents(
 ): Promise<number> {
   const [row] = await database.transaction({ companies: [companyId], readOnly: true, timeoutMs: TIMEOUT_MS }, (tx) =>
     tx.query<{ n: string }>(
-      `select count(*) as n from event where workspace_id = any ($1::uuid[]) and ${taggedCondition}`,
+      `select count(*) as n from stored_event where workspace_id = any ($1::uuid[]) and ${taggedCondition}`,
       [workspaceIds, actorIds, actorEmails, targetIds],
       'gdpr_count_tagged',
     ),
@@ -110,7 +110,7 @@ export async function hasOwnEvents(
   { actorIds, actorEmails }: SubjectTags,
 ): Promise<boolean> {
   const rows = await tx.query(
-    `select sequence from event where workspace_id = any ($1::uuid[])
+    `select sequence from stored_event where workspace_id = any ($1::uuid[])
        and (actor_id_tag = any ($2::bytea[]) or actor_email_tag = any ($3::bytea[])) limit 1`,
     [workspaceIds, actorIds, actorEmails],
     'gdpr_has_own_events',
@@ -145,7 +145,7 @@ export interface ErasureTotals {
   readonly workspaceIds: readonly string[]
 }
 
-const erasuresOf = `select e.workspace_id, e.sequence from event e
+const erasuresOf = `select e.workspace_id, e.sequence from stored_event e
   where e.workspace_id = any ($1::uuid[]) and e.action = 'gdpr.erasure' and e.category = 'system'
     and convert_from(e.body, 'UTF8')::jsonb #>> '{system,erasure,request}' = $2`
 
@@ -168,7 +168,7 @@ export async function readErasureTotals(
      select count(*) as events, coalesce(sum(erased.disclosures), 0) as disclosures,
        count(*) filter (where e.actor_pseudonym is null and (e.identity_blob is not null or e.content_blob is not null)) as resealed,
        array_agg(distinct erased.workspace_id::text) as workspace_ids
-     from erased join event e on e.workspace_id = erased.workspace_id and e.sequence = erased.sequence`,
+     from erased join stored_event e on e.workspace_id = erased.workspace_id and e.sequence = erased.sequence`,
     [workspaceIds, requestId],
     'gdpr_erasure_totals',
   )
@@ -201,8 +201,14 @@ export const readErasedTags = (
     `with erasure as (${erasuresOf})
      select distinct e.id, e.actor_id_tag is null as actor_id, e.actor_email_tag is null as actor_email,
        e.target_id_tag is null as target_id, e.trace_id_tag is null as trace_id
-     from tombstone t join erasure on erasure.workspace_id = t.workspace_id and erasure.sequence = t.erasure_sequence
-     join event e on e.workspace_id = t.workspace_id and e.sequence = t.sequence
+     from (
+       select t.workspace_id, t.sequence from tombstone t
+       join erasure on erasure.workspace_id = t.workspace_id and erasure.sequence = t.erasure_sequence
+       union
+       select d.workspace_id, d.sequence from deferred_erasure d
+       where d.workspace_id = any ($1::uuid[]) and d.request_id = $2::text::uuid
+     ) t
+     join stored_event e on e.workspace_id = t.workspace_id and e.sequence = t.sequence
      where e.id > $3 order by e.id limit $4`,
     [workspaceIds, requestId, after, limit],
     'gdpr_erased_tags',

@@ -92,3 +92,6 @@ export interface ErasureEvidence {
   readonly records: number
   readonly completedAt: Date
 }
+
+/** What evidence calls archive objects that can't be looked through before they are restored. */
+export const WAITING_OBJECTS = 'archive objects pending until they are restored'

@@ -6,7 +6,7 @@ import { DateTimeScalar, SafeIntScalar } from '../graphql/scalars.js'
 import { encodeId } from '../kernel/ids.js'
 import type { Region } from '../kernel/region.js'
 import { UserType } from '../workspaces/user.graphql.js'
-import type { GdprApprovalType, GdprRequestType, GdprStatus } from './gdpr-request.js'
+import { type GdprApprovalType, type GdprRequestType, type GdprStatus, WAITING_OBJECTS } from './gdpr-request.js'
 import type { GdprRequestRecord } from './gdpr-request.store.js'
 import type { GdprRequestPage } from './read-gdpr-requests.js'
 
@@ -36,7 +36,9 @@ registerEnumType(GdprRequestStatusEnum, {
     CUSTOMER_PENDING: { description: 'Somebody else of the company has to agree.' },
     CUSTOMER_APPROVED: { description: 'Staff have to agree.' },
     ADMIN_APPROVED: { description: 'It is carried out within ten minutes.' },
-    PROCESSING: { description: 'It is being carried out, or waits for a region that is down.' },
+    PROCESSING: {
+      description: 'It is being carried out, or waits for a region that is down or for cold archives to be restored.',
+    },
     DONE: { description: 'Nothing of the subject is left; the evidence says what was erased.' },
     REJECTED: { description: 'Somebody refused it.' },
     FAILED: { description: 'An error stopped it: retryGdprRequest.' },
@@ -156,10 +158,13 @@ export class GdprRequestObjectType implements NodeType {
 
   @Field(() => [ErasureEvidenceType], {
     nullable: true,
-    description: 'What was erased, per region and store; null until DONE.',
+    description:
+      'What was erased, per region and store; null until DONE, or until it waits for archive objects to be restored, which it lists as pending.',
   })
   get evidence(): readonly ErasureEvidenceType[] | null {
-    return this.record.request.status === 'DONE' ? [...this.record.evidence] : null
+    const { request, evidence } = this.record
+    const waits = evidence.some(({ store, records }) => store === WAITING_OBJECTS && records > 0)
+    return request.status === 'DONE' || (request.status === 'PROCESSING' && waits) ? [...evidence] : null
   }
 }
 

@@ -18,6 +18,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { encodeId } from '../../src/kernel/ids.js'
 import { createWorld, type GraphqlAnswer, type World } from '../harness/app.js'
 import { asPerson } from '../harness/actors.js'
+import { archiveNow, DAY_MS, listObjects } from '../harness/archive.js'
 import { eventually } from '../harness/eventually.js'
 import { createRequest } from '../harness/gdpr.js'
 import { readFileSync } from 'node:fs'
@@ -54,6 +55,11 @@ beforeAll(async () => {
     `mutation { requestExport(input: { workspaceId: "${acme.in.EU.gid}", format: NDJSON }) { export { id } } }`,
   )
   await world.record(world.globex.in.EU, [{ action: 'globex', category: 'test' }])
+  // In a region of its own: what is archived is in no list.
+  await world.record(acme.in.APAC, [{ action: secret, category: secret }])
+  const later = new Date(Date.now() + 400 * DAY_MS)
+  await archiveNow(world, 'APAC', { clock: { now: () => later } })
+  const [archived] = await listObjects(world, acme.in.APAC)
   const requester = await asPerson(world, { company: acme.id, role: 'OWNER' })
   const invited = await requester.gql(
     'mutation ($input: InviteMemberInput!) { inviteMember(input: $input) { invitation { id } } }',
@@ -76,6 +82,7 @@ beforeAll(async () => {
     invitationId: invited.data.inviteMember.invitation.id,
     gdprRequestId: request,
     'gdprRequest.id': request,
+    archiveObjectId: archived!.id,
     'export.id': asked.requestExport.export.id,
   }
 })

@@ -78,6 +78,15 @@ const calls: Record<string, () => { query: string; input?: Record<string, unknow
   consistencyProof: () => ({
     query: `{ consistencyProof(workspaceId: "${world.acme.in.AU.gid}", fromTreeSize: 1, toTreeSize: 1) { hashes } }`,
   }),
+  archiveObjects: () => ({ query: `{ archiveObjects(workspaceId: "${world.acme.in.AU.gid}") { totalCount } }` }),
+  restoreEstimate: () => ({ query: `{ restoreEstimate(workspaceId: "${world.acme.in.AU.gid}") { bytes } }` }),
+  requestRestore: () => ({
+    query: mutation('requestRestore', 'archiveObject { id }'),
+    input: { archiveObjectId: encodeRegionalId('archiveObject', 'AU', newUuid()) },
+  }),
+  verifyArchive: () => ({
+    query: `mutation { verifyArchive(archiveObjectId: "${encodeRegionalId('archiveObject', 'AU', newUuid())}") { verdict } }`,
+  }),
   verifyChain: () => ({ query: `{ verifyChain(workspaceId: "${world.acme.in.AU.gid}") { ok } }` }),
   createGdprRequest: () => ({
     query: mutation('createGdprRequest', 'gdprRequest { id }'),

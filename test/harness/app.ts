@@ -3,7 +3,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino, type Logger } from 'pino'
-import { type App, type AppConfig, createApp } from '../../src/app.js'
+import { type App, type AppConfig, type AppOptions, createApp } from '../../src/app.js'
 import { Database } from '../../src/db/database.js'
 import type { CompanyFacts, ProjectFacts, WorkspaceFacts } from '../../src/directory/facts.js'
 import { controlEntities } from '../../src/directory/entities.js'
@@ -28,6 +28,7 @@ export interface WorldOptions {
   readonly readOnlyUrl?: (region: Region, url: string) => string | undefined
   readonly checkpointSweepMs?: number
   readonly exportLeaseMs?: number
+  readonly openStore?: AppOptions['openStore']
 }
 
 export interface GraphqlAnswer {
@@ -208,6 +209,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       ...(options.clock === undefined ? {} : { clock: options.clock }),
       ...(own.checkpointSweepMs === undefined ? {} : { checkpointSweepMs: own.checkpointSweepMs }),
       ...(own.exportLeaseMs === undefined ? {} : { exportLeaseMs: own.exportLeaseMs }),
+      ...(options.openStore === undefined ? {} : { openStore: options.openStore }),
     })
   const app = await start(options)
   const acme = await makeCompany(app, 'Acme', 'AU')

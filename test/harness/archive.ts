@@ -2,9 +2,14 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { archiveRegion } from '../../src/archive/archive-events.js'
 import type { ArchiveDeps } from '../../src/archive/archive-deps.js'
+import { coldArchiveJob } from '../../src/archive/cold-archive.job.js'
+import { restoreJob } from '../../src/archive/restore.job.js'
 import { retentionJob } from '../../src/archive/retention.job.js'
 import type { Job } from '../../src/jobs/job.js'
+import type { AppOptions } from '../../src/app.js'
+import type { Clock } from '../../src/kernel/clock.js'
 import type { Region } from '../../src/kernel/region.js'
+import { LocalObjectStore } from '../../src/objects/local/local-store.js'
 import type { World, WorldWorkspace } from './app.js'
 import { eventually } from './eventually.js'
 
@@ -27,8 +32,8 @@ export function runRegionJob(job: Job, region: Region): Promise<number> {
 }
 
 /** Marks what is past its retention in a region. */
-export const mark = ({ app }: Pick<World, 'app'>, region: Region): Promise<number> =>
-  runRegionJob(retentionJob(app.archive), region)
+export const mark = ({ app }: Pick<World, 'app'>, region: Region, more: Partial<ArchiveDeps> = {}): Promise<number> =>
+  runRegionJob(retentionJob({ ...app.archive, ...more }), region)
 
 /** Marks and archives; answers how many events left the table. */
 export async function archiveNow(
@@ -37,7 +42,7 @@ export async function archiveNow(
   more: Partial<ArchiveDeps> = {},
 ): Promise<number> {
   await indexed(world)
-  await mark(world, region)
+  await mark(world, region, more)
   return archiveMarked(world, region, more)
 }
 
@@ -80,6 +85,20 @@ export async function listObjects(world: World, workspace: WorldWorkspace): Prom
   if (totalCount !== nodes.length) throw new Error('the total is not that of the list')
   return nodes
 }
+
+/** Moves what is over a year old to cold storage. */
+export const coldNow = ({ app }: Pick<World, 'app'>, region: Region): Promise<number> =>
+  runRegionJob(coldArchiveJob(app.archive), region)
+
+/** Follows restores. */
+export const followRestores = ({ app }: Pick<World, 'app'>, region: Region): Promise<number> =>
+  runRegionJob(restoreJob(app.archive), region)
+
+/** Buckets whose restores take a while. */
+export const slowBuckets =
+  (clock: Clock, restoreDelayMs: number): NonNullable<AppOptions['openStore']> =>
+  (place) =>
+    Promise.resolve(new LocalObjectStore({ folder: place.bucket, clock, restoreDelayMs }))
 
 /** Where the local bucket of a region has its files. */
 export const bucketFolder = (world: World, region: Region): string =>
