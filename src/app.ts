@@ -65,6 +65,8 @@ export interface AppOptions {
   readonly checkpointSweepMs?: number
   /** How long a job's run is its process's own without another word, and how often the word is given. */
   readonly jobLeaseTimes?: LeaseTimes
+  /** False: this process copies no chains to replicas by itself, only when its job runs. */
+  readonly replicates?: boolean
   /** After how long a silent process's export is taken over. */
   readonly exportLeaseMs?: number
 }
@@ -189,7 +191,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     onBatch: (region, batch) => metrics.committed(region, batch),
     onGrown: (chains) => replicator.nudge(chains),
   })
-  const { indexer, signingKeys, checkpointer } = recording
+  const { signingKeys, checkpointer } = recording
   const { replication, replicator } = makeReplication({ ...stores, signingKeys, clock, log })
   const forgetKeys = (region: string): void => {
     if (!isRegion(region)) return
@@ -225,25 +227,8 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     signersOf: ({ region }, note) => noteSigners(signingKeys, region, note),
     ...(options.exportLeaseMs === undefined ? {} : { leaseMs: options.exportLeaseMs }),
   })
-  const verification: VerifyChainDeps = {
-    registry,
-    control,
-    facts,
-    keys: signingKeys,
-    newSubjectKeys: () => new SubjectKeys({ vault, clock }),
-    tagKey: (companyId) => facts.tagKey(companyId),
-    alarms: new ChainAlarms(log, clock),
-    slots: new VerificationSlots(),
-  }
-  const metrics: Metrics = createMetrics({
-    regions: () => registry.list().map(({ region }) => region),
-    stateOf: (region) => health.of(region),
-    indexPendingOf: (region) => indexer.pendingOf(region),
-    checkpointAlarms: () => checkpointer.alarms.counts,
-    verificationFailures: () => verification.alarms.counts,
-    replicaAlarms: () => replication.alarms.counts,
-    replicationBacklog: () => replicationBacklog(control),
-  })
+  const verification = makeVerification(stores, recording, clock, log)
+  const metrics = makeMetrics(stores, recording, { verification, replication })
   const erasure = makeErasure(stores, recording, options, {
     clock,
     log,
@@ -266,9 +251,43 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
 
 type Services = Awaited<ReturnType<typeof makeServices>>
 
+type Recording = ReturnType<typeof makeRecording>
+
+const makeVerification = (
+  { registry, control, facts, gateway, vault }: Stores,
+  { signingKeys }: Recording,
+  clock: Clock,
+  log: Logger,
+): VerifyChainDeps => ({
+  registry,
+  control,
+  facts,
+  gateway,
+  keys: signingKeys,
+  newSubjectKeys: () => new SubjectKeys({ vault, clock }),
+  tagKey: (companyId) => facts.tagKey(companyId),
+  alarms: new ChainAlarms(log, clock),
+  slots: new VerificationSlots(),
+})
+
+const makeMetrics = (
+  { registry, health, control }: Stores,
+  { indexer, checkpointer }: Recording,
+  { verification, replication }: { verification: VerifyChainDeps; replication: ReplicationDeps },
+): Metrics =>
+  createMetrics({
+    regions: () => registry.list().map(({ region }) => region),
+    stateOf: (region) => health.of(region),
+    indexPendingOf: (region) => indexer.pendingOf(region),
+    checkpointAlarms: () => checkpointer.alarms.counts,
+    verificationFailures: () => verification.alarms.counts,
+    replicaAlarms: () => replication.alarms.counts,
+    replicationBacklog: () => replicationBacklog(control),
+  })
+
 function makeErasure(
   { control, registry, facts, secrets, subjectKeys, vault }: Stores,
-  { indexer, checkpointer }: ReturnType<typeof makeRecording>,
+  { indexer, checkpointer }: Recording,
   { config, controlOwnerUrl }: AppOptions,
   { clock, log, onGrown, replicas }: { clock: Clock; log: Logger; onGrown: OnGrown; replicas: ErasureDeps['replicas'] },
 ): ErasureDeps {
@@ -401,8 +420,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     clock,
     async listen() {
       const { factsListener, usage, indexer, checkpointer, replicator, scheduler, exports } = services
-      for (const service of [factsListener, usage, indexer, checkpointer, replicator, scheduler, exports])
-        service.start()
+      for (const service of [factsListener, usage, indexer, checkpointer, scheduler, exports]) service.start()
+      if (options.replicates !== false) replicator.start()
       const url = await fastify.listen({ host: config.host, port: config.port })
       ready = true
       return url

@@ -28,6 +28,7 @@ export interface WorldOptions {
   readonly readOnlyUrl?: (region: Region, url: string) => string | undefined
   readonly checkpointSweepMs?: number
   readonly exportLeaseMs?: number
+  readonly replicates?: boolean
 }
 
 export interface GraphqlAnswer {
@@ -108,8 +109,8 @@ const testConfig: Omit<AppConfig, 'keyVaultDir' | 'exportsDir'> = {
   bodyLimitBytes: 16 * 1024 * 1024,
   internalToken: undefined,
   // What a check a minute ago found would answer for what a test has just done to a region.
-  // And an erasure is carried out when a test says so.
-  jobSchedules: { health: '0 0 1 1 *', gdpr: '0 0 1 1 *' },
+  // And an erasure is carried out, and replicas are compared with their home, when a test says so.
+  jobSchedules: { health: '0 0 1 1 *', gdpr: '0 0 1 1 *', replication: '0 0 1 1 *' },
   controlMasterKey: fixedKey(1),
   regionMasterKeys: new Map(regions.map((region, index) => [region, fixedKey(10 + index)])),
   apiKeyPepper: pepper,
@@ -194,6 +195,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       poolMax: 6,
       ...(options.clock === undefined ? {} : { clock: options.clock }),
       ...(own.checkpointSweepMs === undefined ? {} : { checkpointSweepMs: own.checkpointSweepMs }),
+      ...(own.replicates === undefined ? {} : { replicates: own.replicates }),
       ...(own.exportLeaseMs === undefined ? {} : { exportLeaseMs: own.exportLeaseMs }),
     })
   const app = await start(options)
