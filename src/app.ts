@@ -88,6 +88,8 @@ export interface AppOptions {
   readonly checkpointSweepMs?: number
   /** How long a job's run is its process's own without another word, and how often the word is given. */
   readonly jobLeaseTimes?: LeaseTimes
+  /** False: this process copies no chains to replicas by itself, only when its job runs. */
+  readonly replicates?: boolean
   /** After how long a silent process's export is taken over. */
   readonly exportLeaseMs?: number
   /** How long a process may believe that a region's events go home. */
@@ -293,7 +295,7 @@ function listenToControl(
 async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
   const { config, controlUrl } = options
   const stores = await openStores(options, clock, log)
-  const { control, registry, facts, modes, health, vault, subjectKeys } = stores
+  const { control, registry, facts, modes, vault, subjectKeys } = stores
   const archive = makeArchive(stores, options, clock, log)
   const recording = makeRecording(stores, options, {
     clock,
@@ -301,7 +303,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     metrics: () => metrics,
     onGrown: (chains) => replicator.nudge(chains),
   })
-  const { indexer, signingKeys, checkpointer, adminChains } = recording
+  const { signingKeys, checkpointer, adminChains } = recording
   const { replication, replicator } = makeReplication({ ...stores, signingKeys, clock, log })
   const factsListener = listenToControl(controlUrl, stores, recording, {
     replicator,
@@ -327,22 +329,7 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
     ...(options.exportLeaseMs === undefined ? {} : { leaseMs: options.exportLeaseMs }),
   })
   const verification = makeVerification(stores, recording, archive, { clock, log })
-  const metrics: Metrics = createMetrics({
-    regions: () => registry.list().map(({ region }) => region),
-    stateOf: (region) => health.of(region),
-    indexPendingOf: (region) => indexer.pendingOf(region),
-    pendingFigures: () => readPendingFigures(control),
-    modeOf: (region) => modes.of(region),
-    checkpointAlarms: () => checkpointer.alarms.counts,
-    verificationFailures: () => verification.alarms.counts,
-    cache: () => cacheFigures(stores),
-    replicaAlarms: () => replication.alarms.counts,
-    replicationBacklog: () => replicationBacklog(control),
-    archiveFaults: () => archive.alarms.counts,
-    archiveWork: () => archive.figures.counts,
-    archivedOf: (region) =>
-      registry.use(region, ({ database }) => readArchiveFigures(database, ARCHIVE_FIGURES_TIMEOUT_MS)),
-  })
+  const metrics = makeMetrics(stores, recording, { verification, replication, archive })
   const erasure = makeErasure(stores, recording, options, {
     archive,
     clock,
@@ -370,9 +357,11 @@ async function makeServices(options: AppOptions, clock: Clock, log: Logger) {
 
 type Services = Awaited<ReturnType<typeof makeServices>>
 
+type Recording = ReturnType<typeof makeRecording>
+
 function makeVerification(
-  { registry, control, facts, vault }: Stores,
-  { signingKeys }: ReturnType<typeof makeRecording>,
+  { registry, control, facts, gateway, vault }: Stores,
+  { signingKeys }: Recording,
   archive: ArchiveDeps,
   { clock, log }: { clock: Clock; log: Logger },
 ): VerifyChainDeps {
@@ -380,6 +369,7 @@ function makeVerification(
     registry,
     control,
     facts,
+    gateway,
     keys: signingKeys,
     subjectKeys: new VerificationKeys({ vault, clock }),
     archives: archive.reader,
@@ -404,9 +394,37 @@ function makeArchive(
   return { control, registry, stores, reader, alarms, figures, clock, log, parquet: config.archiveParquet }
 }
 
+const makeMetrics = (
+  stores: Stores,
+  { indexer, checkpointer }: Recording,
+  {
+    verification,
+    replication,
+    archive,
+  }: { verification: VerifyChainDeps; replication: ReplicationDeps; archive: ArchiveDeps },
+): Metrics => {
+  const { registry, health, modes, control } = stores
+  return createMetrics({
+    regions: () => registry.list().map(({ region }) => region),
+    stateOf: (region) => health.of(region),
+    indexPendingOf: (region) => indexer.pendingOf(region),
+    pendingFigures: () => readPendingFigures(control),
+    modeOf: (region) => modes.of(region),
+    checkpointAlarms: () => checkpointer.alarms.counts,
+    verificationFailures: () => verification.alarms.counts,
+    cache: () => cacheFigures(stores),
+    replicaAlarms: () => replication.alarms.counts,
+    replicationBacklog: () => replicationBacklog(control),
+    archiveFaults: () => archive.alarms.counts,
+    archiveWork: () => archive.figures.counts,
+    archivedOf: (region) =>
+      registry.use(region, ({ database }) => readArchiveFigures(database, ARCHIVE_FIGURES_TIMEOUT_MS)),
+  })
+}
+
 function makeErasure(
   { control, registry, facts, secrets, subjectKeys, vault, firstPages }: Stores,
-  { indexer, checkpointer }: ReturnType<typeof makeRecording>,
+  { indexer, checkpointer }: Recording,
   { config, controlOwnerUrl }: AppOptions,
   {
     archive,
@@ -581,8 +599,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     clock,
     async listen() {
       const { factsListener, usage, indexer, checkpointer, replicator, scheduler, exports } = services
-      for (const service of [factsListener, usage, indexer, checkpointer, replicator, scheduler, exports])
-        service.start()
+      for (const service of [factsListener, usage, indexer, checkpointer, scheduler, exports]) service.start()
+      if (options.replicates !== false) replicator.start()
       const url = await fastify.listen({ host: config.host, port: config.port })
       ready = true
       return url

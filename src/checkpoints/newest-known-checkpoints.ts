@@ -15,17 +15,23 @@ export interface NewestKnownCheckpoints {
   readonly unreachable: readonly ('HOME' | 'CONTROL' | Region)[]
 }
 
-/** Looks for a chain's newest checkpoint at home, in control, and in all other regions. Never rejects for one of them. */
+/**
+ * Looks for a chain's newest checkpoint at home (unless that is known not to answer), in control, and in all other
+ * regions. Never rejects for one of them.
+ */
 export async function newestKnownCheckpoints(
   deps: PlaceDeps,
   workspace: { readonly id: string; readonly companyId: string; readonly dataRegion: Region },
+  homeAnswers = true,
 ): Promise<NewestKnownCheckpoints> {
   const { id, companyId, dataRegion } = workspace
-  const atHome = deps.registry.use(dataRegion, ({ database }) =>
-    database.transaction({ companies: [companyId], readOnly: true, timeoutMs: TIMEOUT_MS }, (tx) =>
-      findCheckpoint(tx, id),
-    ),
-  )
+  const readHome = () =>
+    deps.registry.use(dataRegion, ({ database }) =>
+      database.transaction({ companies: [companyId], readOnly: true, timeoutMs: TIMEOUT_MS }, (tx) =>
+        findCheckpoint(tx, id),
+      ),
+    )
+  const atHome = homeAnswers ? readHome() : Promise.reject(new Error('not asked'))
   const places = allPlaces(deps, dataRegion)
   const [[home], copies] = await Promise.all([
     Promise.allSettled([atHome]),

@@ -85,8 +85,8 @@ function beginStatement(options: TransactionOptions, remainingMs: number): strin
   sql += `; set local statement_timeout = ${Math.max(1, Math.floor(serverMs))}`
   // A client that vanished without a word would leave its locks behind for as long as TCP believes in it.
   sql += `; set local idle_in_transaction_session_timeout = ${Math.max(1, Math.ceil(remainingMs)) + idleGraceMs}`
-  if (options.schema !== undefined)
-    sql += `; select set_config('search_path', '${options.schema}, ' || current_setting('search_path'), true)`
+  // Before the default, which finds what has no copies. No SELECT: who sets an isolation level must come before any.
+  if (options.schema !== undefined) sql += `; set local search_path = ${options.schema}, "$user", public`
   if (options.genericPlans === true) sql += '; set local plan_cache_mode = force_generic_plan'
   if (options.companies !== undefined) {
     // The list becomes part of the statement: nothing but UUIDs may get there.

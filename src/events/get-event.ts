@@ -46,8 +46,8 @@ export async function locateEvent(
   // The region in the id is the caller's claim: where it holds nothing of the caller's there is nothing to ask.
   if (!workspaces.some(({ dataRegion }) => dataRegion === region)) return null
   const deadline = deadlineAfter(deps.regionDeadlineMs)
-  const inRegion = companyIds.filter((id) =>
-    workspaces.some(({ companyId, dataRegion }) => companyId === id && dataRegion === region),
+  const inRegion = companyIds.filter((owner) =>
+    workspaces.some(({ companyId, dataRegion }) => companyId === owner && dataRegion === region),
   )
   let event = await findIn(deps, region, inRegion, uuid, deadline)
   if (event === null && deps.waiting?.mayHold(region) === true) {

@@ -15,7 +15,6 @@ const ROWS_CHECKED_MAX = 100_000
 
 /** What a round of a region's replicas came to. */
 export interface ReplicationRound {
-  readonly planned: readonly PlannedReplica[]
   readonly copied: number
   /** Chains that there is more of to copy. */
   readonly behind: readonly string[]
@@ -25,18 +24,21 @@ export interface ReplicationRound {
 
 /**
  * One round for the replicas that a region keeps: those no longer wanted are purged, new ones begun, and each is copied
- * to where its home is. One home that is down does not hold up the others. Throws DatabaseError and REGION_UNAVAILABLE
+ * to where its home is. `onPlanned` is told what is to be copied before anything is. One home that is down does not hold
+ * up the others. Throws DatabaseError and REGION_UNAVAILABLE
  * where the replica region itself, or control, does not answer.
  */
 export async function replicateRegion(
   deps: ReplicationDeps,
   replica: Region,
   signal: AbortSignal,
+  onPlanned: (planned: readonly PlannedReplica[]) => void = () => undefined,
 ): Promise<ReplicationRound> {
   const planned = await listPlannedReplicas(deps.control, replica)
+  onPlanned(planned)
   return deps.registry.use(replica, async (place) => {
     const heads = await adjustReplicas(deps, place, planned, signal)
-    return { planned, ...(await copyAll(deps, place, heads, signal)) }
+    return copyAll(deps, place, heads, signal)
   })
 }
 
@@ -46,7 +48,7 @@ export const replicateSome = (
   replica: Region,
   workspaceIds: ReadonlySet<string>,
   signal: AbortSignal,
-): Promise<Omit<ReplicationRound, 'planned'>> =>
+): Promise<ReplicationRound> =>
   deps.registry.use(replica, async (place) => {
     const heads = await overReplicas(place, (tx) => listReplicaHeads(tx, [...workspaceIds]))
     return copyAll(deps, place, heads, signal)
@@ -57,7 +59,7 @@ async function copyAll(
   place: ReplicaPlace,
   heads: readonly ReplicaHead[],
   signal: AbortSignal,
-): Promise<Omit<ReplicationRound, 'planned'>> {
+): Promise<ReplicationRound> {
   const failures: unknown[] = []
   const behind: string[] = []
   let copied = 0

@@ -81,12 +81,13 @@ export class Replicator {
   async #follow(replica: Region, follower: Follower): Promise<void> {
     let failures = 0
     let fullAtMs = -Infinity
+    let pollMs = POLL_MS
     while (!this.#stop.signal.aborted) {
-      const pollMs = follower.planned.size === 0 ? IDLE_POLL_MS : POLL_MS
       const isFull = follower.isStale || failures > 0 || performance.now() - fullAtMs >= pollMs
       const failure = await this.#round(replica, follower, isFull)
       if (this.#stop.signal.aborted) return
       if (isFull) fullAtMs = performance.now()
+      pollMs = follower.planned.size === 0 ? IDLE_POLL_MS : POLL_MS
       failures = failure === undefined ? 0 : failures + 1
       if (failures > 0) await this.#pause(Math.min(BACKOFF_MS_MAX, POLL_MS * 2 ** (failures - 1)))
       else await this.#untilWoken(follower, pollMs)
@@ -111,11 +112,12 @@ export class Replicator {
     }
   }
 
-  async #fullRound(replica: Region, follower: Follower, signal: AbortSignal): Promise<ReplicationRound> {
+  #fullRound(replica: Region, follower: Follower, signal: AbortSignal): Promise<ReplicationRound> {
     follower.isStale = false
-    const round = await replicateRegion(this.#deps, replica, signal)
-    follower.planned = new Set(round.planned.map(({ workspaceId }) => workspaceId))
-    return round
+    return replicateRegion(this.#deps, replica, signal, (planned) => {
+      // Before anything is copied: what grows meanwhile is heard of.
+      follower.planned = new Set(planned.map(({ workspaceId }) => workspaceId))
+    })
   }
 
   async #untilWoken(follower: Follower, pollMs: number): Promise<void> {

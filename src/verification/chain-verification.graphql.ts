@@ -1,6 +1,8 @@
 import { Field, ID, ObjectType, registerEnumType } from 'type-graphql'
+import { RegionEnum } from '../graphql/region.graphql.js'
 import { SafeIntScalar, Sha256Scalar } from '../graphql/scalars.js'
 import { encodeRegionalId } from '../kernel/ids.js'
+import type { Region } from '../kernel/region.js'
 import type { BreakReason } from '../ledger/index.js'
 import type { ChainVerification } from './verify-chain.js'
 
@@ -50,6 +52,14 @@ export class ChainBreakType {
 @ObjectType('ChainVerification', { description: "What verifying a stretch of a workspace's chain came to." })
 export class ChainVerificationType {
   constructor(private readonly verification: ChainVerification) {}
+
+  @Field(() => RegionEnum, {
+    description:
+      'The region whose database was verified: another than the home where a replica stood in. Then it is what the replica has that verifies; how long the chain is at home is not known.',
+  })
+  get servedBy(): Region {
+    return this.verification.servedBy
+  }
 
   @Field(() => Boolean, { description: 'Whether the whole stretch verifies.' })
   get ok(): boolean {

@@ -3,7 +3,7 @@ import type { Database, Transaction } from '../db/database.js'
 import { DatabaseError } from '../db/database-error.js'
 import { SealBrokenError } from '../sealing/secret-box.js'
 import type { SubjectKeys } from '../sealing/subject-keys.js'
-import { type ChainPlace, TRANSACTION_TIMEOUT_MS } from './chain-place.js'
+import { type ChainPlace, readFrom, transactionOf } from './chain-place.js'
 import type { ArchiveAccess } from '../events/archived-events.js'
 import { findLastSequence, readChunk, type StoredChunk, type StoredEvent } from './stored-chain.store.js'
 import { keyIdsOf, type KeysById, type OpenableChunk } from './unseal-event.js'
@@ -62,7 +62,7 @@ export class EventReader {
   /** Reads from the read-only server where there is one that has the whole stretch by now, else from the primary. */
   static async open(sources: Sources, chain: ChainPlace, bounds: Bounds, signal: AbortSignal): Promise<EventReader> {
     const reader = new EventReader(sources, chain, bounds, signal, 'readOnly')
-    if (!sources.database.hasReadOnly) reader.#from = 'primary'
+    if (!sources.database.hasReadOnly || chain.copyIn !== undefined) reader.#from = 'primary'
     else if ((await reader.#transact((tx) => findLastSequence(tx, chain.id))) < bounds.upTo) reader.#from = 'primary'
     return reader
   }
@@ -121,12 +121,7 @@ export class EventReader {
   }
 
   async #transact<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const options = {
-      companies: [this.#chain.companyId],
-      readOnly: true,
-      timeoutMs: TRANSACTION_TIMEOUT_MS,
-      signal: this.#signal,
-    }
+    const options = { ...transactionOf(this.#chain), signal: this.#signal }
     try {
       return await this.#database.transaction({ ...options, from: this.#from }, work)
     } catch (error) {
@@ -137,9 +132,9 @@ export class EventReader {
   }
 
   async #keysOf(tx: Transaction, ids: readonly string[]): Promise<KeysById> {
-    const { dataRegion } = this.#chain
+    const region = readFrom(this.#chain)
     try {
-      return await this.#subjectKeys.load(tx, dataRegion, ids)
+      return await this.#subjectKeys.load(tx, region, ids)
     } catch (error) {
       if (!(error instanceof SealBrokenError)) throw error
     }
@@ -147,7 +142,7 @@ export class EventReader {
     const keys = new Map<string, KeyObject | null>()
     for (const id of ids) {
       try {
-        for (const [found, key] of await this.#subjectKeys.load(tx, dataRegion, [id])) keys.set(found, key)
+        for (const [found, key] of await this.#subjectKeys.load(tx, region, [id])) keys.set(found, key)
       } catch (error) {
         if (!(error instanceof SealBrokenError)) throw error
         keys.set(id, null)

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { newestKnownCheckpoints } from '../checkpoints/newest-known-checkpoints.js'
+import { newestKnownCheckpoints, type NewestKnownCheckpoints } from '../checkpoints/newest-known-checkpoints.js'
 import type { SigningKeys } from '../checkpoints/signing-keys.js'
 import type { SignedCheckpoint } from '../checkpoints/signed-checkpoint.js'
 import { wholeRanges } from '../checkpoints/sign-chain.js'
@@ -10,7 +10,7 @@ import { badInput } from '../kernel/domain-error.js'
 import { readBody } from '../ledger/body-rules.js'
 import { type BreakReason, type ChainState, frontierAt, utf8Text, ZERO_HASH } from '../ledger/index.js'
 import type { RegionRegistry } from '../regions/region-registry.js'
-import { type ChainPlace, TRANSACTION_TIMEOUT_MS } from './chain-place.js'
+import { type ChainPlace, readFrom, transactionOf } from './chain-place.js'
 import { CheckpointJudge, newestOf } from './checkpoint-judge.js'
 import { EventReader } from './event-reader.js'
 import { type Rhythm, Pace } from './pace.js'
@@ -81,14 +81,12 @@ async function verifyOnce(
 ): Promise<StretchVerdict> {
   const { signal } = options
   // Before the end of the chain is read: a checkpoint is never of more events than are stored when it is.
-  const known = await newestKnownCheckpoints(deps, chain)
-  return deps.registry.use(chain.dataRegion, async ({ database }) => {
+  const everyKnown = await newestKnownCheckpoints(deps, chain, chain.copyIn === undefined)
+  return deps.registry.use(readFrom(chain), async ({ database }) => {
     const transact = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
-      database.transaction(
-        { companies: [chain.companyId], readOnly: true, timeoutMs: TRANSACTION_TIMEOUT_MS, signal },
-        work,
-      )
+      database.transaction({ ...transactionOf(chain), signal }, work)
     const end = await transact((tx) => readChainEnd(tx, chain.id))
+    const known = chain.copyIn === undefined ? everyKnown : upToCopy(everyKnown, end)
     const newest = newestOf(end, known)
     const judge = await judgeOf(deps, chain, end, newest)
     refuseBeyond(stretch, sizeKnown(end, newest, judge))
@@ -116,6 +114,19 @@ async function verifyOnce(
       )
     return verifier.finish()
   })
+}
+
+/** Of a copy that is behind, checkpoints of more events than it has say nothing. */
+function upToCopy(known: NewestKnownCheckpoints, { checkpoint }: ChainEnd): NewestKnownCheckpoints {
+  const size = checkpoint?.treeSize ?? 0
+  const within = <C extends SignedCheckpoint>(copy: C | null): C | null =>
+    copy === null || copy.treeSize > size ? null : copy
+  return {
+    home: within(known.home),
+    control: within(known.control),
+    foreign: known.foreign.filter(({ copy }) => copy.treeSize <= size),
+    unreachable: known.unreachable,
+  }
 }
 
 async function verifyChunks(reader: EventReader, verifier: StretchVerifier, options: StretchOptions): Promise<void> {

@@ -29,6 +29,7 @@ export interface WorldOptions {
   readonly checkpointSweepMs?: number
   readonly exportLeaseMs?: number
   readonly openStore?: AppOptions['openStore']
+  readonly replicates?: boolean
 }
 
 export interface GraphqlAnswer {
@@ -113,10 +114,11 @@ const testConfig: Omit<AppConfig, 'keyVaultDir' | 'exportsDir'> = {
   redisUrl: undefined,
   autoFailover: false,
   // What a check a minute ago found would answer for what a test has just done to a region.
-  // And an erasure is carried out when a test says so.
+  // And an erasure is carried out, and replicas are compared with their home, when a test says so.
   jobSchedules: {
     health: '0 0 1 1 *',
     gdpr: '0 0 1 1 *',
+    replication: '0 0 1 1 *',
     retention: '0 0 1 1 *',
     archive: '0 0 1 1 *',
     'cold-archive': '0 0 1 1 *',
@@ -208,6 +210,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       poolMax: 6,
       ...(options.clock === undefined ? {} : { clock: options.clock }),
       ...(own.checkpointSweepMs === undefined ? {} : { checkpointSweepMs: own.checkpointSweepMs }),
+      ...(own.replicates === undefined ? {} : { replicates: own.replicates }),
       ...(own.exportLeaseMs === undefined ? {} : { exportLeaseMs: own.exportLeaseMs }),
       ...(options.openStore === undefined ? {} : { openStore: options.openStore }),
     })

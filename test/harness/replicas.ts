@@ -25,7 +25,7 @@ export async function rowsOf<Row>(
   try {
     // What an attacker on the server's disk could do, a trigger does not keep from being done.
     await client.query('set session_replication_role = replica')
-    return (await client.query(sql, [...values])).rows as Row[]
+    return (await (values.length === 0 ? client.query(sql) : client.query(sql, [...values]))).rows as Row[]
   } finally {
     await client.end()
   }
