@@ -30,6 +30,8 @@ export interface WorldOptions {
   readonly exportLeaseMs?: number
   readonly openStore?: AppOptions['openStore']
   readonly replicates?: boolean
+  readonly homeLeaseTimes?: AppOptions['homeLeaseTimes']
+  readonly failover?: AppOptions['failover']
 }
 
 export interface GraphqlAnswer {
@@ -87,7 +89,7 @@ export interface World {
   makeKey(input: Parameters<typeof createApiKey>[1]): Promise<{ key: string; gid: string }>
   /** Another process of the same service, over the same databases and keys. Whoever starts it closes it first. */
   another(
-    options?: Pick<WorldOptions, 'config' | 'log' | 'checkpointSweepMs' | 'exportLeaseMs'>,
+    options?: Pick<WorldOptions, 'config' | 'controlUrl' | 'failover' | 'log' | 'checkpointSweepMs' | 'exportLeaseMs'>,
   ): Promise<{ app: App; url: string }>
   close(): Promise<void>
 }
@@ -205,7 +207,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const start = (own: WorldOptions): Promise<App> =>
     createApp({
       config: { ...testConfig, keyVaultDir: vault, exportsDir: join(vault, 'exports'), ...own.config },
-      controlUrl: options.controlUrl?.(databaseUrl) ?? databaseUrl,
+      controlUrl: own.controlUrl?.(databaseUrl) ?? databaseUrl,
       log: own.log ?? silent,
       poolMax: 6,
       ...(options.clock === undefined ? {} : { clock: options.clock }),
@@ -213,6 +215,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       ...(own.replicates === undefined ? {} : { replicates: own.replicates }),
       ...(own.exportLeaseMs === undefined ? {} : { exportLeaseMs: own.exportLeaseMs }),
       ...(options.openStore === undefined ? {} : { openStore: options.openStore }),
+      ...(own.homeLeaseTimes === undefined ? {} : { homeLeaseTimes: own.homeLeaseTimes }),
+      ...(own.failover === undefined ? {} : { failover: own.failover }),
     })
   const app = await start(options)
   const acme = await makeCompany(app, 'Acme', 'AU')
