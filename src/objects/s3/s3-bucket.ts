@@ -75,8 +75,8 @@ export async function completeUpload(
   uploadId: string,
   parts: readonly CompletedPart[],
   condition: WriteCondition,
-): Promise<string | undefined> {
-  const answer = await client.send(
+): Promise<void> {
+  await client.send(
     new CompleteMultipartUploadCommand({
       Bucket: name,
       Key: key,
@@ -85,7 +85,6 @@ export async function completeUpload(
       ...condition,
     }),
   )
-  return answer.VersionId
 }
 
 /**

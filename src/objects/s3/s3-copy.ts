@@ -20,17 +20,14 @@ export interface CopyTo {
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/**
- * Copies an object onto itself into another storage class, unless it is no longer the one of this HEAD (412). Answers
- * the new version id in a bucket that keeps versions.
- */
+/** Copies an object onto itself into another storage class, unless it is no longer the one of this HEAD (412). */
 export async function copyInPlace(
   bucket: S3Bucket,
   key: string,
   from: HeadObjectCommandOutput,
   to: CopyTo,
   limits: { readonly copyBytesMax?: number | undefined; readonly partBytes?: number | undefined } = {},
-): Promise<string | undefined> {
+): Promise<void> {
   const source = {
     Bucket: bucket.name,
     Key: key,
@@ -45,10 +42,10 @@ export async function copyInPlace(
   }
   const size = from.ContentLength ?? 0
   if (size <= (limits.copyBytesMax ?? copyBytesMax)) {
-    const answer = await bucket.client.send(
+    await bucket.client.send(
       new CopyObjectCommand({ ...source, ...written, MetadataDirective: 'REPLACE', IfMatch: versionOf(from) }),
     )
-    return answer.VersionId
+    return
   }
   const { UploadId: uploadId } = await bucket.client.send(
     new CreateMultipartUploadCommand({ Bucket: bucket.name, Key: key, ChecksumAlgorithm: 'SHA256', ...written }),
@@ -72,7 +69,7 @@ export async function copyInPlace(
         ...(checksum === undefined ? {} : { ChecksumSHA256: checksum }),
       })
     }
-    return await completeUpload(bucket, key, uploadId!, parts, { IfMatch: versionOf(from) })
+    await completeUpload(bucket, key, uploadId!, parts, { IfMatch: versionOf(from) })
   } catch (error) {
     await abortUpload(bucket, key, uploadId!)
     throw error

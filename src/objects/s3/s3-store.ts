@@ -62,11 +62,10 @@ export class S3ObjectStore implements ObjectStore {
   async put(key: string, body: AsyncIterable<Uint8Array>, options: PutOptions): Promise<ObjectHead> {
     checkedKey(key)
     if (options.precondition !== 'new') await this.#refuseLocked(key, options.precondition)
-    const versionId = await withBody(body, (watched) =>
-      upload(this.#bucket, key, watched, options, this.#options.sizes?.partBytes),
-    )
-    if (options.precondition !== 'new') await this.#deleteOlder(key, versionId)
-    return this.#mustHead(key)
+    await withBody(body, (watched) => upload(this.#bucket, key, watched, options, this.#options.sizes?.partBytes))
+    const found = await this.#mustFind(key)
+    if (options.precondition !== 'new') await this.#deleteOlder(key, found)
+    return headOf(key, found, this.#clock.now())
   }
 
   async get(key: string): Promise<AsyncIterable<Uint8Array>> {
@@ -117,7 +116,7 @@ export class S3ObjectStore implements ObjectStore {
       const state = stateOf(found, this.#clock.now())
       if (isArchived(found)) {
         // Also after a move whose last step, this one, was not reached.
-        await this.#deleteOlder(key, found.VersionId)
+        await this.#deleteOlder(key, found)
         return headOf(key, found, this.#clock.now())
       }
       if (state.objectClass === 'RESTORED') return headOf(key, found, this.#clock.now())
@@ -175,14 +174,8 @@ export class S3ObjectStore implements ObjectStore {
     const metadata = readableUntil === null ? kept : { ...kept, [readableUntilMark]: readableUntil.toISOString() }
     const { copyBytesMax, copyPartBytes: partBytes } = this.#options.sizes ?? {}
     try {
-      const versionId = await copyInPlace(
-        this.#bucket,
-        key,
-        found,
-        { storageClass, metadata },
-        { copyBytesMax, partBytes },
-      )
-      await this.#deleteOlder(key, versionId)
+      await copyInPlace(this.#bucket, key, found, { storageClass, metadata }, { copyBytesMax, partBytes })
+      await this.#deleteOlder(key, await this.#mustFind(key))
       return true
     } catch (error) {
       if (again && isConflict(error)) return false
@@ -197,7 +190,8 @@ export class S3ObjectStore implements ObjectStore {
     if (isLocked(found, this.#clock.now())) throw new ObjectLockedError(key)
   }
 
-  async #deleteOlder(key: string, versionId: string | undefined): Promise<void> {
+  /** The version is asked for: not every server tells which one it has written. */
+  async #deleteOlder(key: string, { VersionId: versionId }: HeadObjectCommandOutput): Promise<void> {
     if (versionId !== undefined && versionId !== 'null')
       await deleteOlderVersions(this.#bucket, key, versionId, this.#clock.now())
   }

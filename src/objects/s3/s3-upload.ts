@@ -32,8 +32,7 @@ interface Upload {
 }
 
 /**
- * Writes a body: whole where it fits one part, in parts otherwise. Answers the version id in a bucket that keeps
- * versions. Whatever fails, nothing of it is visible and, the bucket willing, nothing of it is stored.
+ * Writes a body: whole where it fits one part, in parts otherwise. Whatever fails, nothing of it is visible and, the bucket willing, nothing of it is stored.
  */
 export async function upload(
   bucket: S3Bucket,
@@ -41,7 +40,7 @@ export async function upload(
   body: AsyncIterable<Uint8Array>,
   options: PutOptions,
   partBytes?: number,
-): Promise<string | undefined> {
+): Promise<void> {
   const { precondition } = options
   const condition = precondition === 'new' ? ({ IfNoneMatch: '*' } as const) : { IfMatch: precondition.version }
   const job: Upload = { bucket, key, options, condition, mark: randomUUID() }
@@ -57,17 +56,17 @@ export async function upload(
     }
     // Servers that don't know the condition here (radosgw 16) overwrite: leave them as little time for it as can be.
     await refuseEarly(job)
-    return await settled(job, () => completeUpload(bucket, key, uploadId!, parts, condition))
+    await settled(job, () => completeUpload(bucket, key, uploadId!, parts, condition))
   } catch (error) {
     if (uploadId !== undefined) await abortUpload(bucket, key, uploadId)
     throw s3Error(error, key)
   }
 }
 
-async function putWhole(job: Upload, bytes: Buffer): Promise<string | undefined> {
+async function putWhole(job: Upload, bytes: Buffer): Promise<void> {
   const { bucket, key, options, condition, mark } = job
-  return settled(job, async () => {
-    const answer = await bucket.client.send(
+  await settled(job, async () => {
+    await bucket.client.send(
       new PutObjectCommand({
         Bucket: bucket.name,
         Key: key,
@@ -80,7 +79,6 @@ async function putWhole(job: Upload, bytes: Buffer): Promise<string | undefined>
         ...condition,
       }),
     )
-    return answer.VersionId
   })
 }
 
@@ -129,9 +127,9 @@ async function refuseEarly({ bucket, key, options: { precondition } }: Upload): 
  * Runs the request that makes the object visible. Where its answer was lost and the client sent it again, the second
  * answer speaks of our own object as of a stranger's: the mark tells.
  */
-async function settled(job: Upload, commit: () => Promise<string | undefined>): Promise<string | undefined> {
+async function settled(job: Upload, commit: () => Promise<void>): Promise<void> {
   try {
-    return await commit()
+    await commit()
   } catch (error) {
     const { bucket, key, mark, options } = job
     const answer = s3Answer(error)
@@ -139,7 +137,7 @@ async function settled(job: Upload, commit: () => Promise<string | undefined>): 
     if (status !== undefined && status < 500 && status !== 404 && !isConflict(error)) throw error
     const found = await headObject(bucket, key).catch(() => undefined)
     if (found === undefined) throw error
-    if (found?.Metadata?.[putMark] === mark) return found.VersionId
+    if (found?.Metadata?.[putMark] === mark) return
     if (status !== 404 && !isConflict(error)) throw error
     const { precondition } = options
     const met = precondition === 'new' ? found === null : found !== null && versionOf(found) === precondition.version
