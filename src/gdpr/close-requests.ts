@@ -26,7 +26,7 @@ import { turnBucket } from './turn-bucket.js'
 const TIMEOUT_MS = 60_000
 const TAGS_PER_PAGE = 1_000
 const NIL_UUID = '00000000-0000-0000-0000-000000000000'
-const regionTables = ['event', 'subject_key', 'idempotency_key']
+const regionTables = ['event', 'archived_event', 'subject_key', 'idempotency_key']
 const controlTables = ['event_index', 'gdpr_request']
 
 /**
