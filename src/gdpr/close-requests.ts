@@ -27,7 +27,7 @@ import { turnBucket } from './turn-bucket.js'
 const TIMEOUT_MS = 60_000
 const TAGS_PER_PAGE = 1_000
 const NIL_UUID = '00000000-0000-0000-0000-000000000000'
-const regionTables = ['event', 'subject_key', 'idempotency_key', 'replica.event']
+const regionTables = ['event', 'archived_event', 'subject_key', 'idempotency_key', 'replica.event']
 const controlTables = ['event_index', 'gdpr_request', 'pending_write', 'dead_letter']
 
 /**

