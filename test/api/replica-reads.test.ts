@@ -113,17 +113,17 @@ describe.each(['refuse', 'hang'] as const)('while the home region is down (%s)',
     expect(page.nodes).toHaveLength(3)
     expect(page.totalCount).toBe(3)
     expect(page.nodes.find(({ action }) => action === 'first')!.actor).toEqual({ id: 'me', email: 'me@people.example' })
-    const au = page.regions.find(({ region }) => region === 'AU')!
-    expect(au).toMatchObject({
+    const ofAu = page.regions.find(({ region }) => region === 'AU')!
+    expect(ofAu).toMatchObject({
       status: 'SERVED_BY_REPLICA',
       servedBy: 'EU',
       eventCount: 2,
       replicationLagEvents: 0,
       replicationLagSeconds: 0,
     })
-    expect(au.reason).toMatch(/^(timeout|unreachable)$/)
-    const us = page.regions.find(({ region }) => region === 'US')!
-    expect(us).toMatchObject({ status: 'OK', replicationLagEvents: null, replicationLagSeconds: null })
+    expect(ofAu.reason).toMatch(/^(timeout|unreachable)$/)
+    const ofUs = page.regions.find(({ region }) => region === 'US')!
+    expect(ofUs).toMatchObject({ status: 'OK', replicationLagEvents: null, replicationLagSeconds: null })
   })
 
   it('so are lists of one region, filters, single events and their disclosures', async () => {

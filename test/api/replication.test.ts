@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Region } from '../../src/kernel/region.js'
 import { dropArchived } from '../../src/replication/drop-archived.js'
 import { replicateRegion, tendReplicas } from '../../src/replication/replicate-region.js'
-import { asPerson, outcome, type Person } from '../harness/actors.js'
+import { asPerson, type Person } from '../harness/actors.js'
 import { createWorld, type World } from '../harness/app.js'
 import { eventually } from '../harness/eventually.js'
 import { copied, countRows, replicaOf, rowsOf, setReplicas } from '../harness/replicas.js'
@@ -377,74 +377,3 @@ async function othersIn(region: Region, workspaceId: string): Promise<number> {
   )
   return row!.n
 }
-
-describe('setCompanyReplication', () => {
-  const set = (person: Person, replicateTo: readonly string[], companyId = world.acme.gid) =>
-    person.gql(
-      `mutation ($input: SetCompanyReplicationInput!) { setCompanyReplication(input: $input) { company { replicateTo } } }`,
-      { input: { companyId, replicateTo } },
-    )
-
-  it.each([
-    ['the primary region', ['EU', 'AU']],
-    ['a region twice', ['EU', 'US', 'EU']],
-  ])('refuses %s', async (_, replicateTo) => {
-    const answer = await set(staff, replicateTo)
-    expect(outcome(answer)).toBe('BAD_USER_INPUT')
-    expect(answer.errors![0]!.extensions.field).toBe('input.replicateTo')
-  })
-
-  it('refuses a region that is not configured', async () => {
-    const [row] = await rowsOfControl(`select * from region_data_store where region = 'APAC'`)
-    await world.app.control.query(`update company set replicate_to = '{}' where id = $1`, [world.acme.id])
-    await rowsOfControl(`delete from region_data_store where region = 'APAC'`)
-    await eventually('it is gone', () => world.app.registry.find('APAC') === undefined)
-    const answer = await set(staff, ['APAC'])
-    expect(answer.errors![0]!.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.replicateTo' })
-    await world.app.control.query(
-      `insert into region_data_store select * from jsonb_populate_record(null::region_data_store, $1)`,
-      [
-        JSON.stringify({
-          ...row,
-          database_url_sealed: `\\x${(row!['database_url_sealed'] as Buffer).toString('hex')}`,
-          owner_url_sealed: null,
-          read_only_url_sealed: null,
-        }),
-      ],
-    )
-    await eventually('it is back', () => world.app.registry.find('APAC') !== undefined)
-  })
-
-  it('is for staff, and is written in the admin log', async () => {
-    const owner = await asPerson(world, { company: world.acme.id, role: 'OWNER' })
-    expect(outcome(await set(owner, ['EU']))).toBe('FORBIDDEN')
-    expect((await set(staff, ['EU', 'US'])).data.setCompanyReplication.company.replicateTo).toEqual(['EU', 'US'])
-    const log = await staff.gql(`{ adminLog(companyId: "${world.acme.gid}", first: 5) { nodes { action payload } } }`)
-    expect(log.data.adminLog.nodes).toContainEqual({
-      action: 'company.replication_set',
-      payload: { old: [], new: ['EU', 'US'] },
-    })
-    expect(outcome(await set(staff, [], 'co_00000000000000000000000000'))).toBe('NOT_FOUND')
-  })
-})
-
-async function rowsOfControl(sql: string): Promise<Record<string, unknown>[]> {
-  const client = new Client({ connectionString: world.databases.superuserUrl(world.databases.control.name) })
-  await client.connect()
-  try {
-    return (await client.query(sql)).rows
-  } finally {
-    await client.end()
-  }
-}
-
-describe('resyncReplica', () => {
-  it('refuses where there is no replica, and who is not staff', async () => {
-    expect(outcome(await resync(world.acme.in.AU.gid, 'US'))).toBe('BAD_USER_INPUT')
-    const owner = await asPerson(world, { company: world.acme.id, role: 'OWNER' })
-    const answer = await owner.gql(
-      `mutation { resyncReplica(input: { workspaceId: "${world.acme.in.AU.gid}", region: US }) { region } }`,
-    )
-    expect(outcome(answer)).toBe('FORBIDDEN')
-  })
-})
