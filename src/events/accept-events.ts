@@ -4,7 +4,7 @@ import type { ControlFacts, ProjectFacts, WorkspaceFacts } from '../directory/co
 import type { Clock } from '../kernel/clock.js'
 import { DomainError, notFound } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
-import { OvertakenByErasureError } from './committer.js'
+import { type Acceptability, OvertakenByErasureError } from './erasure-fence.js'
 import { draftEvent, type EventDraft } from './event-draft.js'
 import type { Receipt } from './receipt.js'
 import type { ValidIngest } from './validate-ingest.js'
@@ -26,13 +26,13 @@ export interface EventRecorders {
 
 /** The part of a region's committer that recording asks. */
 export interface EventRecorder {
-  readonly epoch: number
-  record(drafts: readonly EventDraft[], epoch: number): Promise<readonly Receipt[]>
+  readonly known: Acceptability
+  record(drafts: readonly EventDraft[], known: Acceptability): Promise<readonly Receipt[]>
 }
 
-/** When events were accepted, each of its own, and the region's epoch as it was known before that. */
+/** When events were accepted, each of its own, and what was known of the region's erasures before that. */
 export interface Acceptance {
-  readonly epoch: number
+  readonly known: Acceptability
   readonly receivedAt: readonly Date[]
 }
 
@@ -53,13 +53,13 @@ export async function recordEvents(
   const recorder = deps.committers.of(workspace.dataRegion)
   let acceptance = first
   for (let attempt = 1; ; attempt++) {
-    const { epoch, receivedAt } = acceptance
+    const { known, receivedAt } = acceptance
     const drafts = await acceptEvents(deps.facts, workspace, inputs, receivedAt, prefixOf)
     try {
-      return await recorder.record(drafts, epoch)
+      return await recorder.record(drafts, known)
     } catch (error) {
       if (!(error instanceof OvertakenByErasureError) || attempt === ACCEPTANCES_MAX) throw error
-      acceptance = { epoch: recorder.epoch, receivedAt: inputs.map(() => deps.clock.now()) }
+      acceptance = { known: recorder.known, receivedAt: inputs.map(() => deps.clock.now()) }
     }
   }
 }

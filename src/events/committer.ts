@@ -18,6 +18,7 @@ import {
   timeFor,
 } from './batch-transaction.js'
 import type { CommittedBatch, Outcome } from './commit-batch.js'
+import { type Acceptability, OvertakenByErasureError } from './erasure-fence.js'
 import { sealDraft, type EventDraft, type SealedDraft } from './event-draft.js'
 import type { Receipt } from './receipt.js'
 import { RegionDownError, type RecordingRoute } from './recording-route.js'
@@ -64,22 +65,10 @@ export interface CommitterDeps {
   readonly waitingEventsMax?: number
 }
 
-/**
- * A person's erasure came to its end since the events were accepted: they were not recorded, and are to be accepted
- * anew, so that no event accepted before comes after it.
- */
-export class OvertakenByErasureError extends DomainError {
-  constructor(region: Region) {
-    super('REGION_UNAVAILABLE', `Region ${region} has just ended an erasure; nothing was recorded, try again.`, {
-      details: { regions: [region] },
-    })
-  }
-}
-
 interface Waiting {
   readonly drafts: readonly EventDraft[]
-  /** The region's epoch before they were accepted; null: whoever asked sees to erasures itself. */
-  readonly epoch: number | null
+  /** What was known of erasures before they were accepted; null: whoever asked sees to these itself. */
+  readonly known: Acceptability | null
   readonly bytes: number
   readonly deadline: Deadline
   readonly settle: (outcome: Outcome) => void
@@ -108,8 +97,9 @@ export class RegionCommitter {
   }
 
   /** What to take before events are accepted, for {@link record}. */
-  get epoch(): number {
-    return this.#deps.subjectKeys.epoch(this.#region)
+  get known(): Acceptability {
+    const { subjectKeys, route } = this.#deps
+    return { epoch: subjectKeys.epoch(this.#region), fence: route?.fence(this.#region) ?? 0 }
   }
 
   /**
@@ -117,9 +107,9 @@ export class RegionCommitter {
    * region can't take now is queued, where there is a queue, and answered when that has been committed.
    * `IDEMPOTENCY_CONFLICT`: a key of theirs stood for other content. `RATE_LIMITED`: too many are waiting.
    * `REGION_UNAVAILABLE`: the region did not take them in time; nothing was recorded unless the message says that it
-   * may have been. With the {@link epoch} from before they were accepted: {@link OvertakenByErasureError}.
+   * may have been. With what was {@link known} before they were accepted: {@link OvertakenByErasureError}.
    */
-  record(drafts: readonly EventDraft[], epoch: number | null = null): Promise<readonly Receipt[]> {
+  record(drafts: readonly EventDraft[], known: Acceptability | null = null): Promise<readonly Receipt[]> {
     if (drafts.length === 0) return Promise.resolve([])
     const refusal = this.#refusal(drafts.length)
     if (refusal !== null) return Promise.reject(refusal)
@@ -133,7 +123,7 @@ export class RegionCommitter {
       }
       this.#queue.push({
         drafts,
-        epoch,
+        known,
         bytes,
         deadline: deadlineAfter(COMMIT_TIMEOUT_MS),
         settle: (outcome) => {
@@ -231,7 +221,7 @@ export class RegionCommitter {
       committed = await this.#commitHome(batch, onPrepared, route, ticket)
     } catch (error) {
       if (error instanceof BelowFenceError) {
-        const [overtaken, rest] = partition(batch, ({ epoch }) => epoch !== null && epoch < error.fence)
+        const [overtaken, rest] = partition(batch, ({ known }) => known !== null && known.epoch < error.fence)
         for (const waiting of overtaken) waiting.fail(new OvertakenByErasureError(this.#region))
         if (rest.length > 0) await this.#commit(rest, onPrepared)
         return
@@ -260,13 +250,20 @@ export class RegionCommitter {
 
   /** What could not be committed at home is queued, under the same ids: should it have been, the queue changes nothing. */
   async #queueInstead(route: RecordingRoute, batch: readonly Waiting[], cause: unknown): Promise<void> {
-    const requests = batch.map(({ drafts }) => drafts)
+    const requests = batch.map(({ drafts, known }) => ({ drafts, fence: known?.fence ?? null }))
+    const mayBeRecorded = cause instanceof OutcomeUnknownError || cause instanceof RegionDownError
     try {
       const outcomes = await route.queue(this.#region, requests, deadlineOf(batch), cause)
       if (outcomes === null) await this.#commit(batch, () => undefined)
-      else for (const [index, waiting] of batch.entries()) waiting.settle(outcomes[index]!)
+      else
+        for (const [index, waiting] of batch.entries()) {
+          const outcome = outcomes[index]!
+          // Accepted anew it would be another event, and the first may be there.
+          if (mayBeRecorded && 'refusal' in outcome && outcome.refusal instanceof OvertakenByErasureError)
+            waiting.fail(this.#answerFor(new OutcomeUnknownError({ cause: outcome.refusal })))
+          else waiting.settle(outcome)
+        }
     } catch (error) {
-      const mayBeRecorded = cause instanceof OutcomeUnknownError || cause instanceof RegionDownError
       this.#failAll(
         batch,
         mayBeRecorded && error instanceof DomainError ? new OutcomeUnknownError({ cause: error }) : error,
@@ -362,7 +359,7 @@ class BelowFenceError extends Error {
 
 /** Throws {@link BelowFenceError}. Costs a statement only where the epoch has changed since something was accepted. */
 async function refuseBelowFence(tx: Transaction, batch: readonly Waiting[], current: number): Promise<void> {
-  const oldest = batch.reduce((least, { epoch }) => Math.min(least, epoch ?? current), current)
+  const oldest = batch.reduce((least, { known }) => Math.min(least, known?.epoch ?? current), current)
   if (oldest === current) return
   const fence = await readFence(tx)
   if (oldest < fence) throw new BelowFenceError(fence)

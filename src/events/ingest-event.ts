@@ -21,10 +21,10 @@ export async function ingestEvent(
   textFaults: readonly InputFault[] = [],
 ): Promise<Receipt> {
   const workspace = recordableWorkspace(viewer)
-  const { epoch } = deps.committers.of(workspace.dataRegion)
+  const { known } = deps.committers.of(workspace.dataRegion)
   const receivedAt = clock.now()
   const valid = validateIngestEvent(input, receivedAt, textFaults)
-  const acceptance = { epoch, receivedAt: [receivedAt] }
+  const acceptance = { known, receivedAt: [receivedAt] }
   const [receipt] = await recordEvents({ ...deps, clock }, workspace, [valid], acceptance, () => '')
   if (receipt === undefined) throw new Error('a recorded draft has a receipt')
   return receipt

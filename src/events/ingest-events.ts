@@ -21,8 +21,8 @@ export async function ingestEvents(
   textFaults: readonly InputFault[] = [],
 ): Promise<readonly Receipt[]> {
   const workspace = recordableWorkspace(viewer)
-  const { epoch } = deps.committers.of(workspace.dataRegion)
+  const { known } = deps.committers.of(workspace.dataRegion)
   const receivedAt = inputs.slice(0, EVENTS_PER_CALL_MAX).map(() => clock.now())
   const valid = validateIngestEvents(inputs, receivedAt, textFaults)
-  return recordEvents({ ...deps, clock }, workspace, valid, { epoch, receivedAt }, (index) => `events[${index}].`)
+  return recordEvents({ ...deps, clock }, workspace, valid, { known, receivedAt }, (index) => `events[${index}].`)
 }

@@ -4,7 +4,10 @@ import type { Database } from '../db/database.js'
 import { conflictOf, type Outcome } from '../events/commit-batch.js'
 import { decideRepeats, type Step } from '../events/decide-repeats.js'
 import { type EventDraft, type SealedDraft, sealDraft } from '../events/event-draft.js'
+import { OvertakenByErasureError } from '../events/erasure-fence.js'
+import { OutcomeUnknownError } from '../events/batch-transaction.js'
 import type { Receipt } from '../events/receipt.js'
+import type { QueuedRequest } from '../events/recording-route.js'
 import type { Clock } from '../kernel/clock.js'
 import type { Deadline } from '../kernel/deadline.js'
 import { DomainError } from '../kernel/domain-error.js'
@@ -40,6 +43,15 @@ export interface PendingQueueDeps {
   readonly onQueued?: (region: Region, events: number) => void
 }
 
+/** A request as it is queued. */
+interface SealedRequest {
+  readonly writes: readonly PendingWrite[]
+  readonly fence: QueuedRequest['fence']
+}
+
+const isOvertaken = (outcome: Outcome): boolean =>
+  'refusal' in outcome && outcome.refusal instanceof OvertakenByErasureError
+
 interface Count {
   readonly countedMs: number
   events: number
@@ -66,18 +78,24 @@ export class PendingQueue {
    */
   async insert(
     mode: RegionMode,
-    requests: readonly (readonly EventDraft[])[],
+    requests: readonly QueuedRequest[],
     deadline: Deadline,
   ): Promise<readonly Outcome[] | null> {
     const { region, pendingKey } = mode
     if (pendingKey === null) return null
-    await this.#admit(region, requests.flat())
+    await this.#admit(
+      region,
+      requests.flatMap(({ drafts }) => drafts),
+    )
     const key = await this.#deps.vault.pendingKey(region, pendingKey, true)
     const sealed = sealAll(requests, { id: pendingKey, key }, this.#deps.clock.now().getTime())
     let isUnknown = false
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#insertOnce(mode, sealed, deadline)
+        const outcomes = await this.#insertOnce(mode, sealed, deadline)
+        // Refused now, and perhaps kept before: to be accepted anew would double it.
+        if (isUnknown && outcomes?.some(isOvertaken)) throw new OutcomeUnknownError({ cause: null })
+        return outcomes
       } catch (error) {
         if (!(error instanceof DatabaseError)) throw error
         isUnknown ||= error.commitUnknown
@@ -91,18 +109,20 @@ export class PendingQueue {
 
   async #insertOnce(
     mode: RegionMode,
-    requests: readonly (readonly PendingWrite[])[],
+    requests: readonly SealedRequest[],
     deadline: Deadline,
   ): Promise<readonly Outcome[] | null> {
     const { control, modes, onQueued } = this.#deps
     const { region } = mode
-    const drafts = requests.map((writes) => writes.map(({ draft }) => draft))
     const timeoutMs = Math.min(TRANSACTION_TIMEOUT_MS, Math.max(1, deadline.remainingMs() - RESERVE_MS))
-    const writesOf = new Map(requests.flat().map((write) => [write.draft, write]))
-    const queued = await control.transaction({ timeoutMs }, async (tx) => {
-      const [now, known] = await Promise.all([holdMode(tx, region), findQueuedKeys(tx, drafts.flat())])
-      if (now.mode !== 'QUEUEING' || now.pendingKey !== mode.pendingKey) return { now }
-      const decisions = decideRepeats(drafts, known)
+    const drafts = requests.map(({ writes }) => writes.map(({ draft }) => draft))
+    const writesOf = new Map(requests.flatMap(({ writes }) => writes).map((write) => [write.draft, write]))
+    const { now, queued } = await control.transaction({ timeoutMs }, async (tx) => {
+      const [held, known] = await Promise.all([holdMode(tx, region), findQueuedKeys(tx, drafts.flat())])
+      if (held.mode !== 'QUEUEING' || held.pendingKey !== mode.pendingKey) return { now: held, queued: null }
+      const isTaken = ({ fence }: SealedRequest): boolean => fence === null || fence >= held.fence
+      const taken = drafts.filter((_, index) => isTaken(requests[index]!))
+      const decisions = decideRepeats(taken, known)
       const fresh = decisions.flatMap((decision) =>
         'steps' in decision ? decision.steps.filter(({ repeats }) => repeats === null) : [],
       )
@@ -111,16 +131,18 @@ export class PendingQueue {
           tx,
           fresh.map(({ draft }) => writesOf.get(draft)!),
         )
-      return { decisions, fresh: fresh.length }
+      return { now: held, queued: { taken: requests.map(isTaken), decisions, fresh: fresh.length } }
     })
-    if ('now' in queued) {
-      modes.learn(queued.now)
-      return null
-    }
+    modes.learn(now)
+    if (queued === null) return null
     onQueued?.(region, queued.fresh)
-    return queued.decisions.map((decision) =>
-      'steps' in decision ? { receipts: decision.steps.map(receiptOf) } : { refusal: conflictOf(decision.conflict) },
-    )
+    const decided = queued.decisions.values()
+    return queued.taken.map((isTaken): Outcome => {
+      if (!isTaken) return { refusal: new OvertakenByErasureError(region) }
+      const decision = decided.next().value!
+      if ('steps' in decision) return { receipts: decision.steps.map(receiptOf) }
+      return { refusal: conflictOf(decision.conflict) }
+    })
   }
 
   /** RATE_LIMITED where too much waits. Counted now and then: a queue that is full is so for long. */
@@ -165,10 +187,10 @@ function receiptOf({ draft, repeats }: Step): Receipt {
  * anybody's memory with which something could still be sealed.
  */
 function sealAll(
-  requests: readonly (readonly EventDraft[])[],
+  requests: readonly QueuedRequest[],
   pending: { readonly id: string; readonly key: KeyObject },
   nowMs: number,
-): PendingWrite[][] {
+): SealedRequest[] {
   const pairs = new Map<string, ReturnType<typeof makePair>>()
   const makePair = (draft: EventDraft) => {
     const identity = newSealingKey(nowMs)
@@ -186,8 +208,9 @@ function sealAll(
     if (pair === undefined) pairs.set(name, (pair = makePair(draft)))
     return pair
   }
-  return requests.map((drafts) =>
-    drafts.map((draft) => {
+  return requests.map(({ drafts, fence }) => ({
+    fence,
+    writes: drafts.map((draft) => {
       const { keys, identityKey, contentKey } = pairOf(draft)
       const sealed: SealedDraft = sealDraft(draft, keys)
       return {
@@ -197,5 +220,5 @@ function sealAll(
         contentKey: sealed.contentBlob === null ? null : contentKey,
       }
     }),
-  )
+  }))
 }

@@ -17,6 +17,7 @@ export interface WriteRouteDeps {
 export function createWriteRoute({ modes, queue, watch }: WriteRouteDeps): RecordingRoute {
   return {
     home: (region) => modes.home(region),
+    fence: (region) => modes.fence(region),
     leftMs: (ticket) => modes.leftMs(ticket),
     watch: (region) => watch.watch(region),
     async queue(region, requests, deadline, cause) {

@@ -66,8 +66,8 @@ async function eraseReplicas(deps: ErasureDeps, item: ErasureItem, signal: Abort
   deps.onStep?.('replicas.erased')
 }
 
-/** Nothing waited for the company's regions since the work began. */
-async function isQuiet({ control }: ErasureDeps, { workspaces, quietEpochs }: ErasureItem): Promise<boolean> {
+/** Whether nothing waited for the company's regions since the work began. */
+export async function isQuiet({ control }: ErasureDeps, { workspaces, quietEpochs }: ErasureItem): Promise<boolean> {
   const now = await readQuietEpochs(control, [...workspaces.keys()])
   return [...workspaces.keys()].every((region) => now.has(region) && now.get(region) === quietEpochs.get(region))
 }

@@ -2,7 +2,7 @@ import { systemActor } from '../admin-log/admin-entry.js'
 import { changeControl } from '../admin-log/change-control.js'
 import { encodeId } from '../kernel/ids.js'
 import type { Region } from '../kernel/region.js'
-import { complete, destroyRequestKeys, eraseElsewhere, reclaimAfter } from './close-requests.js'
+import { complete, destroyRequestKeys, eraseElsewhere, isQuiet, reclaimAfter } from './close-requests.js'
 import { destroyKeys, eraseValues } from './erase-region.js'
 import type { ErasureDeps } from './erasure-deps.js'
 import { type ErasureItem, isOutage, isWaiting, openItem } from './erasure-item.js'
@@ -11,6 +11,7 @@ import { nextStatus } from './gdpr-request.js'
 import { listWork, lockGdprRequest, moveGdprRequest, type SealedGdprRequest } from './gdpr-request.store.js'
 import { isHeld } from './legal-hold.store.js'
 import { destroyReplacedKeys } from './turn-bucket.js'
+import { raiseQueueFence } from '../regions/region-mode.store.js'
 import { raiseFence } from '../sealing/hold-subject-keys.js'
 
 /** Requests carried out together, so that a bucket turns once for all of them. */
@@ -65,6 +66,7 @@ async function eraseAccepted(deps: ErasureDeps, items: readonly ErasureItem[], s
       await deps.registry.use(region, ({ database }) =>
         database.transaction({ companies: [], timeoutMs: FENCE_TIMEOUT_MS }, raiseFence),
       )
+      await raiseQueueFence(deps.control, region, FENCE_TIMEOUT_MS)
     } catch (error) {
       for (const item of active) if (item.workspaces.has(region)) await obstruct(deps, item, error, signal)
     }
@@ -171,7 +173,9 @@ async function closeRequests(
   const upToNow: SealedGdprRequest[] = []
   for (const item of known)
     await guarded(deps, item, signal, async () => {
-      if (!item.isDirty && (!item.foundSince || (await eraseElsewhere(deps, item, signal)))) upToNow.push(item.request)
+      const isUpToNow =
+        !item.isDirty && (item.foundSince ? await eraseElsewhere(deps, item, signal) : await isQuiet(deps, item))
+      if (isUpToNow) upToNow.push(item.request)
     })
   const late = known.filter(({ foundSince }) => foundSince).map(({ request }) => request)
   if (late.length > 0) await reclaimAfter(deps, late)

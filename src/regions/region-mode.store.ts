@@ -9,7 +9,7 @@ export interface HomeLeaseTimes {
   readonly outageLeaseMs: number
 }
 
-const columns = 'region, mode, epoch, since, pending_key, failed_over_at, failed_over_reason'
+const columns = 'region, mode, epoch, since, pending_key, failed_over_at, failed_over_reason, fence'
 
 /** True of a lease whose process holds no belief any more; $1 and $2 are the times in milliseconds. */
 const isOver = `clock_timestamp() > l.renewed_at + interval '1 millisecond' * case
@@ -139,6 +139,17 @@ export async function setFailedOver(
     'region_mode_failover',
   )
   return readMode(tx, region)
+}
+
+/**
+ * Has nothing queued any more for a region that was accepted before: who accepted it with the fence that was, accepts it
+ * anew. Waits for what is being queued.
+ */
+export async function raiseQueueFence(control: Database, region: Region, timeoutMs: number): Promise<void> {
+  await control.transaction({ timeoutMs }, async (tx) => {
+    await lockMode(tx, region)
+    await tx.query('update region_mode set fence = fence + 1 where region = $1', [region], 'region_mode_fence')
+  })
 }
 
 export async function readMode(tx: Pick<Transaction, 'query'>, region: Region): Promise<RegionMode> {

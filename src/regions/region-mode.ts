@@ -16,6 +16,8 @@ export interface RegionMode {
   /** Since when somebody, or the health job, has it not asked at all; null: it is not failed over. */
   readonly failedOverAt: Date | null
   readonly failedOverReason: string | null
+  /** Counts the erasures that have ended: see `raiseQueueFence`. Grows within an epoch too. */
+  readonly fence: number
 }
 
 /** The channel on which the control database tells of each change; the payload is a row of `region_mode`. */
@@ -30,6 +32,7 @@ export interface RegionModeRow {
   readonly pending_key: string | null
   readonly failed_over_at: Date | string | null
   readonly failed_over_reason: string | null
+  readonly fence: string | number
 }
 
 export const regionModeOf = (row: RegionModeRow): RegionMode => ({
@@ -40,6 +43,7 @@ export const regionModeOf = (row: RegionModeRow): RegionMode => ({
   pendingKey: row.pending_key,
   failedOverAt: row.failed_over_at === null ? null : new Date(row.failed_over_at),
   failedOverReason: row.failed_over_reason,
+  fence: Number(row.fence),
 })
 
 /** The mode a notification tells of; null for what is no such message: anybody with a session there can send one. */

@@ -102,6 +102,11 @@ export class RegionModes {
     return this.#known.get(region)
   }
 
+  /** The fence last heard of: to be taken before an event is accepted. */
+  fence(region: Region): number {
+    return this.#known.get(region)?.fence ?? -1
+  }
+
   isFailedOver(region: Region): boolean {
     return (this.#known.get(region)?.failedOverAt ?? null) !== null
   }
@@ -134,7 +139,10 @@ export class RegionModes {
   /** Acts by a mode that was read, or made, in the control database. */
   learn(mode: RegionMode): void {
     const known = this.#known.get(mode.region)
-    if (known !== undefined && known.epoch >= mode.epoch) return
+    if (known !== undefined && known.epoch >= mode.epoch) {
+      if (known.fence < mode.fence) this.#known.set(mode.region, { ...known, fence: mode.fence })
+      return
+    }
     this.#known.set(mode.region, mode)
     if (this.#granted.get(mode.region) !== mode.epoch) this.#granted.delete(mode.region)
     for (const listener of this.#listeners) listener(mode)
