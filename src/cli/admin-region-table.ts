@@ -125,7 +125,7 @@ function merge(
 const settingNames = {
   databaseUrl: 'The database URL',
   ownerUrl: 'The owner URL',
-  readOnlyUrl: 'The read-only URL',
+  readOnlyUrl: 'The read-only database',
 } as const
 
 /** Tries and migrates a region's databases, then writes where they are to the control database. */

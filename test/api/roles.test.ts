@@ -139,6 +139,18 @@ const calls: Record<string, () => { query: string; input?: Record<string, unknow
     input: { eventId: encodeRegionalId('event', 'AU', newUuid()) },
   }),
   runJob: () => ({ query: mutation('runJob', 'run { outcome }'), input: { name: 'expire-sessions' } }),
+  setCompanyReplication: () => ({
+    query: mutation('setCompanyReplication', 'company { id }'),
+    input: { companyId: strangeId('company'), replicateTo: [] },
+  }),
+  upsertRegionDataStore: () => ({
+    query: mutation('upsertRegionDataStore', 'region'),
+    input: { region: 'AU', dbUrl: 'none', coldStorageProvider: 'LOCAL', coldStorageBucket: 'cold' },
+  }),
+  resyncReplica: () => ({
+    query: mutation('resyncReplica', 'region'),
+    input: { workspaceId: strangeId('workspace'), region: 'AU' },
+  }),
   ingestEvent: () => ({ query: mutation('ingestEvent', 'receipt { status }'), input: label }),
   ingestEvents: () => ({ query: mutation('ingestEvents', 'receipts { status }'), input: { events: [label] } }),
   signIn: () => ({ query: signInMutation, input: { email: spare.email, password: spare.password } }),
