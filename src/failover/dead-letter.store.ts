@@ -24,9 +24,9 @@ interface Row {
   readonly region: Region
   readonly company_id: string
   readonly workspace_id: string
-  readonly received_at: Date
-  readonly queued_at: Date
-  readonly failed_at: Date
+  readonly received_at: Date | string
+  readonly queued_at: Date | string
+  readonly failed_at: Date | string
   readonly attempts: number
   readonly reason: DeadLetterReason
 }
@@ -37,9 +37,9 @@ const letterOf = (row: Row): DeadLetter => ({
   region: row.region,
   companyId: row.company_id,
   workspaceId: row.workspace_id,
-  receivedAt: row.received_at,
-  queuedAt: row.queued_at,
-  failedAt: row.failed_at,
+  receivedAt: new Date(row.received_at),
+  queuedAt: new Date(row.queued_at),
+  failedAt: new Date(row.failed_at),
   attempts: row.attempts,
   reason: row.reason,
 })

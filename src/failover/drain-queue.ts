@@ -141,7 +141,7 @@ async function commitTogether(
       drafts.map((draft) => [draft]),
       {
         deadline: deadlineAfter(commitTimeoutMs),
-        holdKeys: async (tx) => void (await tx.query('select hold_subject_keys()', [], 'hold_subject_keys')),
+        holdKeys: async (tx) => void (await tx.query('select hold_subject_keys()', [], 'hold_subject_keys_queued')),
         extend: (tx) => commitQueued(tx, drafts, (fresh) => adopt(tx, fresh)),
       },
     ).run(),

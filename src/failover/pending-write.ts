@@ -28,8 +28,9 @@ export interface PendingWriteRow {
   readonly workspace_id: string
   readonly project_id: string | null
   readonly body: Buffer
-  readonly occurred_at: Date
-  readonly received_at: Date
+  /** Text where MikroORM read it. */
+  readonly occurred_at: Date | string
+  readonly received_at: Date | string
   readonly action: string
   readonly category: string
   readonly target_type: string | null
@@ -84,8 +85,8 @@ export function draftOf(row: PendingWriteRow): SealedDraft {
     action: row.action,
     category: row.category,
     targetType: row.target_type,
-    occurredAt: row.occurred_at,
-    receivedAt: row.received_at,
+    occurredAt: new Date(row.occurred_at),
+    receivedAt: new Date(row.received_at),
     body: row.body,
     bodyHash: bodyHash(row.body),
     tags: {

@@ -62,7 +62,7 @@ export class RegionRecovery {
     const mode = modes.of(region)
     const isWaiting = mode?.mode === 'QUEUEING' && mode.failedOverAt === null
     if (isWaiting && !(await watch.isDown(region))) {
-      if (this.#deps.queueWhileNotEmpty === false) await this.#openHome(region, true)
+      if (this.#deps.queueWhileNotEmpty === false) return this.#openFirst(region, signal)
       drained = await this.#drain(region, signal)
       if (!signal.aborted) drained += await this.#comeHome(region)
     }
@@ -125,14 +125,22 @@ export class RegionRecovery {
     return drained
   }
 
-  async #openHome(region: Region, evenIfQueued: boolean): Promise<void> {
+  /** Against the rule that a region opens only when nothing waits for it. */
+  async #openFirst(region: Region, signal: AbortSignal): Promise<number> {
     const { control, modes } = this.#deps
     modes.learn(
       await control.transaction({ timeoutMs: HOMECOMING_TIMEOUT_MS }, async (tx) => {
         await lockMode(tx, region)
-        return openHome(tx, region, evenIfQueued)
+        return openHome(tx, region, true)
       }),
     )
     modes.reset()
+    let drained = 0
+    const options = { timeoutMs: READ_TIMEOUT_MS, readOnly: true }
+    while (!signal.aborted && (await control.transaction(options, (tx) => hasMoreThan(tx, region, 0)))) {
+      drained += await this.#drain(region, signal)
+      await wait(LOOK_EVERY_MS)
+    }
+    return drained
   }
 }

@@ -145,7 +145,8 @@ export class RegionModes {
    * found out in time, or the control database does not answer.
    */
   async settled(region: Region, deadline: Deadline): Promise<HomeTicket | RegionMode | null> {
-    for (;;) {
+    // A connection that died while it was idle is no outage; two in a row are.
+    for (let failures = 0; ;) {
       const ticket = this.home(region)
       if (ticket !== null) return ticket
       const known = this.#known.get(region)
@@ -154,8 +155,9 @@ export class RegionModes {
       try {
         if (known?.mode === 'CLOSING') await this.#finish(region)
         else await this.#renewOnce()
-      } catch {
-        return null
+        failures = 0
+      } catch (error) {
+        if (!(error instanceof DatabaseError) || !error.unavailable || ++failures > 1) return null
       }
       if (this.home(region) === null && this.#known.get(region)?.mode !== 'QUEUEING') await wait(POLL_MS)
     }
@@ -167,8 +169,9 @@ export class RegionModes {
    */
   async close(region: Region): Promise<void> {
     const { control } = this.#deps
-    this.learn(await control.transaction({ timeoutMs: CONTROL_TIMEOUT_MS }, (tx) => closeHome(tx, region, newUuid())))
-    await this.#renewOnce()
+    const close = () => control.transaction({ timeoutMs: CONTROL_TIMEOUT_MS }, (tx) => closeHome(tx, region, newUuid()))
+    // Once more, should the connection have died while it was idle. Repeated, it changes nothing.
+    this.learn(await close().catch(close))
   }
 
   #leftMs(): number {

@@ -3,7 +3,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino, type Logger } from 'pino'
-import { type App, type AppConfig, createApp } from '../../src/app.js'
+import { type App, type AppConfig, type AppOptions, createApp } from '../../src/app.js'
 import { Database } from '../../src/db/database.js'
 import type { CompanyFacts, ProjectFacts, WorkspaceFacts } from '../../src/directory/facts.js'
 import { controlEntities } from '../../src/directory/entities.js'
@@ -28,6 +28,8 @@ export interface WorldOptions {
   readonly readOnlyUrl?: (region: Region, url: string) => string | undefined
   readonly checkpointSweepMs?: number
   readonly exportLeaseMs?: number
+  readonly homeLeaseTimes?: AppOptions['homeLeaseTimes']
+  readonly failover?: AppOptions['failover']
 }
 
 export interface GraphqlAnswer {
@@ -84,7 +86,7 @@ export interface World {
   makeKey(input: Parameters<typeof createApiKey>[1]): Promise<{ key: string; gid: string }>
   /** Another process of the same service, over the same databases and keys. Whoever starts it closes it first. */
   another(
-    options?: Pick<WorldOptions, 'config' | 'log' | 'checkpointSweepMs' | 'exportLeaseMs'>,
+    options?: Pick<WorldOptions, 'config' | 'controlUrl' | 'failover' | 'log' | 'checkpointSweepMs' | 'exportLeaseMs'>,
   ): Promise<{ app: App; url: string }>
   close(): Promise<void>
 }
@@ -190,12 +192,14 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const start = (own: WorldOptions): Promise<App> =>
     createApp({
       config: { ...testConfig, keyVaultDir: vault, exportsDir: join(vault, 'exports'), ...own.config },
-      controlUrl: options.controlUrl?.(databaseUrl) ?? databaseUrl,
+      controlUrl: own.controlUrl?.(databaseUrl) ?? databaseUrl,
       log: own.log ?? silent,
       poolMax: 6,
       ...(options.clock === undefined ? {} : { clock: options.clock }),
       ...(own.checkpointSweepMs === undefined ? {} : { checkpointSweepMs: own.checkpointSweepMs }),
       ...(own.exportLeaseMs === undefined ? {} : { exportLeaseMs: own.exportLeaseMs }),
+      ...(own.homeLeaseTimes === undefined ? {} : { homeLeaseTimes: own.homeLeaseTimes }),
+      ...(own.failover === undefined ? {} : { failover: own.failover }),
     })
   const app = await start(options)
   const acme = await makeCompany(app, 'Acme', 'AU')
