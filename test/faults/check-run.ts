@@ -18,7 +18,7 @@ export interface CheckResult {
   readonly faults: readonly string[]
 }
 
-const settleTimeoutMs = 120_000
+const settleTimeoutMs = 60_000
 const pollMs = 100
 const requestTimeoutMs = 260_000
 const eventsPerReplay = 500

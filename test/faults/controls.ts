@@ -60,7 +60,7 @@ export const controls: Readonly<Record<ControlName, Control>> = {
   'no-rule-1': {
     description: 'writes go to a region that is back while events are still queued for it (rule 1 of the queue)',
     finds: 'reordered',
-    faults: 4,
+    faults: 6,
     events: 1_000,
     only: ['cut-region', 'kill-region'],
     world: { withoutRule: true },

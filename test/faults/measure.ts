@@ -42,7 +42,27 @@ const overlaps = ({ fromMs, toMs }: Window, startMs: number, endMs: number): boo
 const windowsOf = (faults: readonly InjectedFault[], graceMsOwn: number): Window[] =>
   faults.map(({ startMs, endMs }) => ({ fromMs: startMs, toMs: endMs + graceMsOwn }))
 
-export function quantile(values: readonly number[], share: number): number {
+/** How long a region may take, once it is healed, until its queue is empty and its writes go home again. */
+const homecomingMs = 5_000
+
+/**
+ * When a region was in trouble itself. One that had not come home yet when the control database went away has to wait for
+ * it: neither may anybody write there, nor is there a queue.
+ */
+function ownWindows(region: Region, faults: readonly InjectedFault[]): Window[] {
+  const ofControl = faults.filter(({ target }) => target === 'CONTROL').toSorted((a, b) => a.startMs - b.startMs)
+  return faults
+    .filter(({ target }) => target === region)
+    .map(({ startMs, endMs }) => {
+      let toMs = endMs + graceMs
+      for (const control of ofControl)
+        if (control.endMs > startMs && control.startMs < toMs - graceMs + homecomingMs)
+          toMs = Math.max(toMs, control.endMs + graceMs)
+      return { fromMs: startMs, toMs }
+    })
+}
+
+function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
 }
@@ -72,10 +92,7 @@ class RegionMeter {
     faults: readonly InjectedFault[],
   ) {
     const isApi = ({ target }: InjectedFault): boolean => target.startsWith('API')
-    this.own = windowsOf(
-      faults.filter((fault) => fault.target === region),
-      graceMs,
-    )
+    this.own = ownWindows(region, faults)
     this.#others = windowsOf(
       faults.filter((fault) => fault.target !== region && !isApi(fault)),
       0,

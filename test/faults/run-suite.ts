@@ -42,6 +42,8 @@ const controlCalmMs = 500
 /** After the last fault: clients go on as if nothing had been. */
 const afterwardsMs = 3_000
 const thinkMs = 250
+/** Controls are short: more has to be under way when something breaks. */
+const controlThinkMs = 100
 const singlesShare = 0.75
 const regionCount = 4
 const batchEventsMin = 4
@@ -58,7 +60,7 @@ function batchEventsFor(options: SuiteOptions): number {
   const { events, clients } = options
   const times = timesOf(options)
   const runMs = times.warmUpMs + times.calmMs + plannedMs(planOf(options)) + afterwardsMs
-  const requests = (runMs / (thinkMs * 1.5)) * clients * regionCount
+  const requests = (runMs / (times.thinkMs * 1.5)) * clients * regionCount
   const wanted = (events / requests - singlesShare) / (1 - singlesShare)
   return Math.round(Math.min(batchEventsMax / 2, Math.max(batchEventsMin, wanted)))
 }
@@ -128,7 +130,9 @@ async function makeTrouble(
 }
 
 const timesOf = ({ control }: SuiteOptions) =>
-  control === null ? { warmUpMs, calmMs } : { warmUpMs: controlCalmMs, calmMs: controlCalmMs }
+  control === null
+    ? { warmUpMs, calmMs, thinkMs }
+    : { warmUpMs: controlCalmMs, calmMs: controlCalmMs, thinkMs: controlThinkMs }
 
 const planOf = ({ seed, faults, without, control }: SuiteOptions) =>
   planFaults({ seed, faults, without, ...(control === null ? {} : { only: controls[control].only }) })
@@ -153,7 +157,7 @@ export async function runSuite(options: SuiteOptions, onProgress: OnProgress): P
       origins: world.apis.map(({ url }) => url),
       workspaces: world.workspaces,
       logFile: attemptsFile,
-      thinkMs,
+      thinkMs: timesOf(options).thinkMs,
       batchEvents: batchEventsFor(options),
     })
     const { injected, phases } = await makeTrouble(world, clients, options, onProgress)
