@@ -11,3 +11,11 @@ create table gdpr_archive (
   primary key (request_id, object_id)
 );
 grant select, insert, update, delete on gdpr_archive to {{service}};
+
+-- Before when what a workspace received has been archived, whatever its retention is now: not to be counted among what
+-- lists without archives show.
+create table workspace_archive (
+  workspace_id uuid primary key references workspace,
+  received_before timestamptz(3) not null
+);
+grant select, insert, update on workspace_archive to {{service}};

@@ -17,6 +17,7 @@ import {
   listKeptWorkspaces,
   listMarkedWorkspaces,
   moveEvents,
+  noteArchived,
   noteVerified,
   readRowsToArchive,
   type RowToArchive,
@@ -56,6 +57,9 @@ export async function archiveRegion(
       signal.throwIfAborted()
       const run = await nextRun(deps, place, workspace, from)
       if (run === null) break
+      // Beforehand: until it is moved it is past its retention anyway.
+      if (from === 1)
+        await noteArchived(deps.control, workspace.id, retentionCutoff(workspace.retentionDays, deps.clock.now()))
       if (await archiveRun(deps, place, run)) events += eventCount(run)
       progress(events)
       from = run.lastSequence + 1

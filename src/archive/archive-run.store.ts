@@ -105,6 +105,16 @@ export async function findNextRun(
   }
 }
 
+/** Notes that what a workspace received before a moment is archived from now on. */
+export async function noteArchived(control: Database, workspaceId: string, receivedBefore: Date): Promise<void> {
+  await control.query(
+    `insert into workspace_archive as a (workspace_id, received_before) values ($1, $2)
+     on conflict (workspace_id) do update set received_before = greatest(a.received_before, excluded.received_before)`,
+    [workspaceId, receivedBefore],
+    { timeoutMs: TIMEOUT_MS },
+  )
+}
+
 /** Takes a run, or takes it over; answers the object's id. Null where it is stored already. */
 export async function claimObject(
   tx: Transaction,
