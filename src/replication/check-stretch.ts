@@ -21,6 +21,14 @@ export interface CheckedStretch extends ReplicaExtension {
   readonly reached: readonly SignedCheckpoint[]
 }
 
+/** What links events to those before them, of each in order: arrays in PostgreSQL's binary form. */
+export interface LinkArrays {
+  readonly sequence: Buffer
+  readonly term: Buffer
+  readonly prev_hash: Buffer
+  readonly hash: Buffer
+}
+
 /**
  * Whether events go on from the end of a replica: sequences without a gap, each naming the hash before it, each hash that
  * of link and body, and at each size there is a checkpoint of, its root. Nothing is hashed anew that is not compared.
@@ -28,14 +36,14 @@ export interface CheckedStretch extends ReplicaExtension {
  */
 export function checkStretch(
   from: Pick<ReplicaHead, 'workspaceId' | 'term' | 'sequence' | 'hash' | 'frontier'>,
-  columns: ColumnArrays,
+  links: LinkArrays,
+  bodyHashes: readonly Buffer[],
   checkpoints: readonly SignedCheckpoint[],
 ): CheckedStretch {
-  const sequences = numbersOf(columns.sequence)
-  const terms = numbersOf(columns.term)
-  const bodies = bytesOf(columns.body)
-  const prevHashes = bytesOf(columns.prev_hash)
-  const hashes = bytesOf(columns.hash)
+  const sequences = numbersOf(links.sequence)
+  const terms = numbersOf(links.term)
+  const prevHashes = bytesOf(links.prev_hash)
+  const hashes = bytesOf(links.hash)
   const bySize = Map.groupBy(checkpoints, ({ treeSize }) => treeSize)
   const workspace = uuidLatin1(from.workspaceId)
   const tree = CompactRange.fromBytes(from.sequence, from.frontier)
@@ -43,12 +51,12 @@ export function checkStretch(
   const reached: SignedCheckpoint[] = []
   let { sequence, term, hash } = from
   let hashText = fromBytes(hash)
-  for (const [index, body] of bodies.entries()) {
+  for (const [index, bodyHash] of bodyHashes.entries()) {
     const fault = (reason: ReplicaFault['reason']) => new ReplicaFault(reason, sequence + 1)
     const ownTerm = terms[index]!
     if (sequences[index] !== sequence + 1 || !prevHashes[index]!.equals(hash)) throw fault('CHAIN_MISMATCH')
     if (ownTerm < term || ownTerm > term + 1) throw fault('CHAIN_MISMATCH')
-    const text = linkHashLatin1(ownTerm, workspace, sequence + 1, hashText, fromBytes(bodyHash(body)))
+    const text = linkHashLatin1(ownTerm, workspace, sequence + 1, hashText, fromBytes(bodyHash))
     hash = hashes[index]!
     if (fromBytes(hash) !== text) throw fault('CHAIN_MISMATCH')
     hashText = text
@@ -60,25 +68,24 @@ export function checkStretch(
       reached.push(checkpoint)
     }
   }
-  return { columns, nodes, reached, head: { term, sequence, hash, frontier: tree.toBytes() } }
+  return { nodes, reached, head: { term, sequence, hash, frontier: tree.toBytes() } }
 }
 
+/** The hashes of events' bodies, computed from them. */
+export const bodyHashesOf = ({ body }: Pick<ColumnArrays, 'body'>): Buffer[] => bytesOf(body).map(bodyHash)
+
 /**
- * Whether tombstones are exactly those that the erasure events among `columns` name by the root of their tree (ledger
- * format HL1, section 5). Pure. Throws {@link ReplicaFault}.
+ * Whether tombstones are exactly those that the erasure events with these bodies, by their sequences, name by the root
+ * of their tree (ledger format HL1, section 5). Pure. Throws {@link ReplicaFault}.
  */
 export function checkErasures(
   workspaceId: string,
-  columns: ColumnArrays,
-  erasures: readonly number[],
+  erasures: ReadonlyMap<number, Buffer>,
   tombstones: readonly StoredTombstone[],
 ): void {
-  if (erasures.length === 0) return
-  const bodies = bytesOf(columns.body)
-  const first = numbersOf(columns.sequence)[0]!
   const byErasure = Map.groupBy(tombstones, ({ erasure }) => erasure)
-  for (const erasure of erasures) {
-    const body = readBody(utf8Text(bodies[erasure - first]!) ?? '')
+  for (const [erasure, bytes] of erasures) {
+    const body = readBody(utf8Text(bytes) ?? '')
     const system = typeof body === 'string' ? null : body.system
     const own = byErasure.get(erasure) ?? []
     const hashes = own.map(({ sequence, digest }) => tombstone({ workspaceId, sequence, digest }))

@@ -115,17 +115,19 @@ async function storeStretch(
     stretch,
   }: { place: ReplicaPlace; chain: ReplicatedChain; head: ReplicaHead; stretch: HomeStretch },
 ): Promise<void> {
-  const { columns, erasures, newest } = stretch
+  const { columns, links, bodyHashes, erasures, newest } = stretch
   const known = newest === null ? stretch.history : [...stretch.history, newest]
   for (const checkpoint of known) await requireSigned(deps, chain.home, checkpoint)
-  const checked = checkStretch(head, columns, known)
+  const checked = checkStretch(head, links, bodyHashes, known)
   const tombstones =
-    erasures.length === 0
+    erasures.size === 0
       ? []
-      : await atHome(deps, chain.home, chain.companyId, (own) => readTombstones(own, chain.workspaceId, erasures))
-  checkErasures(chain.workspaceId, columns, erasures, tombstones)
-  await copyKeys(deps, tx, place.region, chain, keyIdsIn(columns))
-  await extendReplica(tx, chain, checked)
+      : await atHome(deps, chain.home, chain.companyId, (own) =>
+          readTombstones(own, chain.workspaceId, [...erasures.keys()]),
+        )
+  checkErasures(chain.workspaceId, erasures, tombstones)
+  if (columns !== null) await copyKeys(deps, tx, place.region, chain, keyIdsIn(columns))
+  await extendReplica(tx, chain, columns, checked)
   const { reached } = checked
   await keepCheckpoints(
     tx,

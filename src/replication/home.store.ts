@@ -3,7 +3,10 @@ import type { SignedCheckpoint } from '../checkpoints/signed-checkpoint.js'
 import type { Transaction } from '../db/database.js'
 import { bigintArray, uuidArray } from '../events/binary-array.js'
 import type { BlobName } from '../sealing/sealed-blob.js'
+import { bodyHashesOf, type LinkArrays } from './check-stretch.js'
 import { type ColumnArrays, columnArrays, columnList, rowDigest } from './event-columns.js'
+import { bytesOf } from './read-array.js'
+import { ReplicaFault } from './replica-chain.js'
 import type { StoredTombstone } from './replica.store.js'
 
 /** One statement, one step: whatever the events are like, this much of them is in memory at a time. */
@@ -11,6 +14,7 @@ const STRETCH_EVENTS_MAX = 2_000
 /** Bodies and blobs of one stretch; a single event may be larger. */
 const STRETCH_BYTES_MAX = 8_388_608
 const TOMBSTONES_MAX = 1_000_000
+const RUNS_MAX = 1_000
 
 /** How far a chain is at home. */
 export interface HomeHead {
@@ -38,39 +42,79 @@ export async function readHomeHeads(tx: Transaction, workspaceIds: readonly stri
   }))
 }
 
-/** Events of a chain in the order of their sequences, and what else was stored of them at the same moment. */
+/**
+ * Events of a chain in the order of their sequences without a gap, all in the tables or all in archives, and what else was
+ * stored of them at the same moment.
+ */
 export interface HomeStretch {
   readonly count: number
-  readonly columns: ColumnArrays
-  /** Sequences of the erasures among them. */
-  readonly erasures: readonly number[]
+  /** Null: archives have them. */
+  readonly columns: ColumnArrays | null
+  readonly links: LinkArrays
+  /** Of archived events what home says, of others what their bodies come to. */
+  readonly bodyHashes: readonly Buffer[]
+  /** Bodies of the erasures among them, by their sequences. */
+  readonly erasures: ReadonlyMap<number, Buffer>
   /** Checkpoints of sizes that these events reach. */
   readonly history: readonly SignedCheckpoint[]
   readonly newest: SignedCheckpoint | null
 }
 
+const isErasure = `e.action = 'gdpr.erasure' and e.category = 'system'`
+const erasureArrays = `array_agg(e.sequence::text) filter (where ${isErasure}) as erasures,
+    array_agg(e.body) filter (where ${isErasure}) as erasure_bodies`
 const bytesOfRow = 'length(body) + coalesce(length(identity_blob), 0) + coalesce(length(content_blob), 0)'
 
 const stretchSql = `
-  select count(*)::integer as count, ${columnArrays},
-    array_agg(e.sequence::text) filter (where e.action = 'gdpr.erasure' and e.category = 'system') as erasures
+  select count(*)::integer as count, ${columnArrays}, ${erasureArrays}
   from (
     select ${columnList} from (
-      select ${columnList}, sum(${bytesOfRow}) over (order by sequence) - (${bytesOfRow}) as bytes_before
+      select ${columnList}, sum(${bytesOfRow}) over (order by sequence) - (${bytesOfRow}) as bytes_before,
+        row_number() over (order by sequence) as place
       from (
         select ${columnList} from event where workspace_id = $1 and sequence > $2 order by sequence limit ${STRETCH_EVENTS_MAX}
       ) e
-    ) e where bytes_before < ${STRETCH_BYTES_MAX} order by sequence
+    ) e where bytes_before < ${STRETCH_BYTES_MAX} and sequence = $2 + place order by sequence
   ) e`
 
-/** What comes after a sequence; null where nothing does. */
+// What archives have is followed in the tree only; the service's own events keep their bodies in the tables.
+const archivedStretchSql = `
+  select count(*)::integer as count, array_send(array_agg(e.sequence)) as sequence, array_send(array_agg(e.term)) as term,
+    array_send(array_agg(e.prev_hash)) as prev_hash, array_send(array_agg(e.hash)) as hash,
+    array_send(array_agg(e.body_hash)) as body_hash, ${erasureArrays}
+  from (
+    select * from (
+      select *, row_number() over (order by sequence) as place
+      from (
+        select * from archived_event where workspace_id = $1 and sequence > $2 order by sequence limit ${STRETCH_EVENTS_MAX}
+      ) e
+    ) e where sequence = $2 + place order by sequence
+  ) e`
+
+interface ErasureColumns {
+  readonly count: number
+  readonly erasures: string[] | null
+  readonly erasure_bodies: Buffer[] | null
+}
+
+/**
+ * What comes after a sequence; null where nothing does. Throws {@link ReplicaFault} where something does, but not the
+ * next event.
+ */
 export async function readStretch(tx: Transaction, workspaceId: string, after: number): Promise<HomeStretch | null> {
-  // Events first: a checkpoint read later may be of more of them, which does no harm.
-  const [rows, history, newest] = await Promise.all([
-    tx.query<ColumnArrays & { count: number; erasures: string[] | null }>(
-      stretchSql,
+  // Events first: what leaves the table meanwhile is then found in archives, and a checkpoint read later may be of more
+  // of them, which does no harm.
+  const [rows, archivedRows, beyond, history, newest] = await Promise.all([
+    tx.query<ColumnArrays & ErasureColumns>(stretchSql, [workspaceId, after], 'replication_stretch'),
+    tx.query<LinkArrays & { readonly body_hash: Buffer } & ErasureColumns>(
+      archivedStretchSql,
       [workspaceId, after],
-      'replication_stretch',
+      'replication_archived',
+    ),
+    tx.query(
+      'select from event where workspace_id = $1 and sequence > $2 limit 1',
+      [workspaceId, after],
+      'replication_beyond',
     ),
     tx.query<CheckpointRow>(
       `select ${checkpointColumns} from checkpoint_history
@@ -84,12 +128,20 @@ export async function readStretch(tx: Transaction, workspaceId: string, after: n
       'replication_checkpoint',
     ),
   ])
-  const row = rows[0]!
-  if (row.count === 0) return null
+  const own = rows[0]!
+  const archived = archivedRows[0]!
+  const row = own.count > 0 ? own : archived
+  if (row.count === 0) {
+    if (beyond.length > 0) throw new ReplicaFault('CHAIN_MISMATCH', after + 1)
+    return null
+  }
+  const erased = (row.erasures ?? []).map((sequence, index) => [Number(sequence), row.erasure_bodies![index]!] as const)
   return {
     count: row.count,
-    columns: row,
-    erasures: (row.erasures ?? []).map(Number),
+    columns: own.count > 0 ? own : null,
+    links: row,
+    bodyHashes: own.count > 0 ? bodyHashesOf(own) : bytesOf(archived.body_hash),
+    erasures: new Map(erased),
     history: history.map(toCheckpoint),
     newest: newest[0] === undefined ? null : toCheckpoint(newest[0]),
   }
@@ -155,6 +207,21 @@ export async function findKeyIds(tx: Transaction, ids: readonly string[]): Promi
     'replication_key_ids',
   )
   return new Set(rows.map(({ id }) => id))
+}
+
+/** Runs of a chain that archives have taken, from the one that reaches `from` on. */
+export async function readArchivedRuns(
+  tx: Transaction,
+  workspaceId: string,
+  from: number,
+): Promise<{ readonly first: number; readonly last: number }[]> {
+  const rows = await tx.query<{ first_sequence: string; last_sequence: string }>(
+    `select first_sequence, last_sequence from archive_object
+     where workspace_id = $1 and state = 'STORED' and last_sequence >= $2 order by first_sequence limit ${RUNS_MAX}`,
+    [workspaceId, from],
+    'replication_archived_runs',
+  )
+  return rows.map((row) => ({ first: Number(row.first_sequence), last: Number(row.last_sequence) }))
 }
 
 /** What the rows of a stretch come to at home, and which erasure of the chain was the last: all of one moment. */

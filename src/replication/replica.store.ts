@@ -93,7 +93,6 @@ export async function createReplicaHeads(tx: Transaction, chains: readonly Repli
 
 /** What a verified stretch adds to a replica. */
 export interface ReplicaExtension {
-  readonly columns: ColumnArrays
   readonly nodes: readonly MerkleNode[]
   readonly head: {
     readonly term: number
@@ -110,13 +109,17 @@ const insertEventsSql = `
 const insertEvents = (tx: Transaction, workspaceId: string, columns: ColumnArrays): Promise<unknown> =>
   tx.query(insertEventsSql, [workspaceId, ...arraysInOrder(columns)], 'insert_events')
 
-/** Stores a stretch and moves the head, which the caller holds. */
+/**
+ * Stores a stretch and moves the head, which the caller holds. `columns` null: archives have the events, at home too; the
+ * tree goes on over them.
+ */
 export async function extendReplica(
   tx: Transaction,
   { workspaceId, companyId }: ReplicatedChain,
-  { columns, nodes, head }: ReplicaExtension,
+  columns: ColumnArrays | null,
+  { nodes, head }: ReplicaExtension,
 ): Promise<void> {
-  const written = [insertEvents(tx, workspaceId, columns)]
+  const written: Promise<unknown>[] = columns === null ? [] : [insertEvents(tx, workspaceId, columns)]
   if (nodes.length > 0)
     written.push(
       tx.query(
@@ -134,8 +137,9 @@ export async function extendReplica(
     )
   written.push(
     tx.query(
-      'update chain_head set term = $2, sequence = $3, hash = $4, frontier = $5, updated_at = now() where workspace_id = $1',
-      [workspaceId, head.term, head.sequence, head.hash, head.frontier],
+      `update chain_head set term = $2, sequence = $3, hash = $4, frontier = $5, updated_at = now(),
+         dropped_sequence = case when $6 then $3 else dropped_sequence end where workspace_id = $1`,
+      [workspaceId, head.term, head.sequence, head.hash, head.frontier, columns === null],
       'move_head',
     ),
   )
@@ -279,6 +283,16 @@ export async function dropEvents(tx: Transaction, workspaceId: string, first: nu
     workspaceId,
     last,
   ])
+}
+
+/** The first event that is stored; null where none is. */
+export async function findFirstSequence(tx: Transaction, workspaceId: string): Promise<number | null> {
+  const [row] = await tx.query<{ sequence: string }>(
+    'select sequence from event where workspace_id = $1 order by sequence limit 1',
+    [workspaceId],
+    'first_sequence',
+  )
+  return row === undefined ? null : Number(row.sequence)
 }
 
 /** The hash of a stored event, or null. */

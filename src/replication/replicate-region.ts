@@ -3,6 +3,7 @@ import { forgetReplicas, listPlannedReplicas, type PlannedReplica } from '../reg
 import { checkReplica } from './check-replica.js'
 import { type CopiedChain, copyChain, replicaHeadOf, settleChain } from './copy-chain.js'
 import { destroyOrphanedKeys } from './destroy-replica-keys.js'
+import { dropArchived } from './drop-archived.js'
 import { type HomeHead, readHomeHeads } from './home.store.js'
 import { emptyReplica, purgeReplicas } from './purge-replicas.js'
 import type { ReplicaHead } from './replica-chain.js'
@@ -182,8 +183,8 @@ async function report(
 }
 
 /**
- * What a region's replicas need besides being copied: rows are compared with home, some at each run, and keys that home
- * has destroyed are destroyed here. Answers how many rows were compared; homes that don't answer are left for the next
+ * What a region's replicas need besides being copied: what archives have taken goes, rows are compared with home, some at
+ * each run, and keys that home has destroyed are destroyed here. Answers how many rows were compared; homes that don't answer are left for the next
  * run.
  */
 export async function tendReplicas(deps: ReplicationDeps, replica: Region, signal: AbortSignal): Promise<number> {
@@ -194,7 +195,10 @@ export async function tendReplicas(deps: ReplicationDeps, replica: Region, signa
       const [{ companyId, home }] = own as [ReplicaHead]
       try {
         await destroyOrphanedKeys(deps, place, { companyId, home }, signal)
-        for (const head of own) checked += await checkReplica(deps, place, head, ROWS_CHECKED_MAX, signal)
+        for (const head of own) {
+          await dropArchived(deps, place, head, signal)
+          checked += await checkReplica(deps, place, head, ROWS_CHECKED_MAX, signal)
+        }
       } catch (error) {
         if (signal.aborted) throw error
         deps.log.warn({ err: error, region: home, replica }, 'replicas could not be compared with their home')

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Region } from '../../src/kernel/region.js'
-import { dropArchived } from '../../src/replication/drop-archived.js'
 import { replicateRegion, tendReplicas } from '../../src/replication/replicate-region.js'
 import { asPerson, type Person } from '../harness/actors.js'
 import { createWorld, type World } from '../harness/app.js'
@@ -307,20 +306,6 @@ describe('copying', () => {
     await rewrite('doc.lost', 'doc.read')
     await resync(EU.gid, 'US')
     await copied(world, 'US', EU.id, 5)
-  })
-
-  it('lets go of what archives have taken from home', async () => {
-    const { AU } = world.acme.in
-    await setReplicas(staff, world.acme, ['US'])
-    const size = await sequenceOf(AU.id)
-    await copied(world, 'US', AU.id, size)
-    const chain = { workspaceId: AU.id, companyId: world.acme.id, home: 'AU' as const }
-    await world.app.registry.use('US', (place) => dropArchived(place, chain, 1, 10))
-    expect(await countRows(world, 'US', 'replica.event', [AU.id])).toBe(size - 10)
-    // Home still has them here, which after the drop is no fault of the replica's.
-    await tendReplicas(world.app.replication, 'US', never)
-    await world.record(AU, events(1))
-    await copied(world, 'US', AU.id, size + 1)
   })
 })
 

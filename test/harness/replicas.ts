@@ -47,16 +47,23 @@ export async function countRows(
   return row!.n
 }
 
+interface ReplicaRow {
+  readonly sequence: number
+  readonly state: string
+  readonly stopped_reason: string | null
+  readonly filled: boolean
+  /** Up to here archives have taken events from it. */
+  readonly dropped: number
+  readonly frontier: string
+}
+
 /** Where a replica stands; null where there is none. */
-export async function replicaOf(
-  world: World,
-  region: Region,
-  workspaceId: string,
-): Promise<{ sequence: number; state: string; stopped_reason: string | null; filled: boolean } | null> {
-  const [row] = await rowsOf<{ sequence: number; state: string; stopped_reason: string | null; filled: boolean }>(
+export async function replicaOf(world: World, region: Region, workspaceId: string): Promise<ReplicaRow | null> {
+  const [row] = await rowsOf<ReplicaRow>(
     world,
     region,
-    `select sequence::integer, state, stopped_reason, filled_at is not null as filled
+    `select sequence::integer, state, stopped_reason, filled_at is not null as filled,
+       dropped_sequence::integer as dropped, encode(frontier, 'hex') as frontier
      from replica.chain_head where workspace_id = $1`,
     [workspaceId],
   )
