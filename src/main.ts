@@ -38,7 +38,9 @@ async function serve(config: Config, log: Logger): Promise<void> {
 }
 
 async function startApp(config: Config, databases: StartedDatabases, log: Logger): Promise<App> {
-  const app = await createApp({ config, ...databases, log })
+  // Servers of our own serve this process alone: the data directory is locked.
+  const isAlone = config.databases.mode === 'embedded'
+  const app = await createApp({ config, ...databases, log, isAlone })
   try {
     const schedules = app.scheduler.problems.map((message) => ({ name: 'JOB_SCHEDULES', message }))
     const problems = [...regionProblems(config, app.registry), ...schedules]

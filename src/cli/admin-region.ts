@@ -5,9 +5,13 @@ import { ConfigError, dataDirOf } from '../config.js'
 import { holderOf } from '../db/embedded/data-dir-lock.js'
 import { runningPostmaster } from '../db/embedded/postmaster-pid.js'
 import { isStopWished, serverFolder, wishStart, wishStop } from '../db/embedded/server-requests.js'
+import { systemActor } from '../admin-log/admin-entry.js'
+import { failOver, recoverRegion } from '../failover/fail-over.js'
+import { DomainError } from '../kernel/domain-error.js'
 import { isRegion, regions, type Region } from '../kernel/region.js'
 import { AdminRefusal } from './admin-refusal.js'
 import { coldStorageOf, listRegions, postgresUrlOf, setRegion, type RegionChange } from './admin-region-table.js'
+import { withAdminSession } from './admin-session.js'
 import { exitCodes, type CliProcess, type ExitCode } from './ingest-command.js'
 
 type AdminProcess = Pick<CliProcess, 'stdout' | 'stderr' | 'env'>
@@ -73,6 +77,20 @@ async function startRegion(region: Region, cli: AdminProcess): Promise<void> {
   cli.stdout.write(`${region} is running.\n`)
 }
 
+async function setFailover(region: Region, reason: string, how: typeof failOver, cli: AdminProcess): Promise<void> {
+  const mode = await withAdminSession(cli.env, (session) => how(session, { region, reason, actor: systemActor })).catch(
+    (error: unknown) => {
+      if (error instanceof DomainError) throw new AdminRefusal(error.message)
+      throw error
+    },
+  )
+  cli.stdout.write(
+    mode.failedOverAt !== null
+      ? `${region} is failed over: its events are queued and it is not asked, until: hyrelog admin region recover ${region}\n`
+      : `${region} is not failed over. What waits for it is brought home as soon as it answers.\n`,
+  )
+}
+
 /** Runs an action; what it refuses goes to standard error, and the exit code says so. */
 async function attempt(
   cli: AdminProcess,
@@ -98,13 +116,13 @@ can read them, put them in the environment (REGION_EU_DATABASE_URL and so on) an
 
 The environment must be that of the service: CONTROL_DATABASE_URL and its companions.`
 
-/** Adds `admin region stop|start|list|set` to the program; each action hands its exit code to `onExit`. */
+/** Adds `admin region stop|start|list|failover|recover|set` to the program; each action hands its exit code to `onExit`. */
 export function addAdminRegionCommands(program: Command, cli: AdminProcess, onExit: (code: ExitCode) => void): void {
   const region = program
     .command('admin')
     .description('Administers an installation.')
     .command('region')
-    .description('Stops, starts, lists and sets the databases of regions.')
+    .description('Stops, starts, lists, fails over and sets the databases of regions.')
   region
     .command('stop')
     .description('Stops the embedded PostgreSQL server of a region. It stays stopped until it is started.')
@@ -119,6 +137,18 @@ export function addAdminRegionCommands(program: Command, cli: AdminProcess, onEx
     .command('list')
     .description('Lists the regions, where they are, and whether they answer.')
     .action(() => attempt(cli, onExit, () => listRegions(cli)))
+  for (const [name, how, description] of [
+    ['failover', failOver, "Sends a region's events to the queue and has it asked nothing, until it is recovered."],
+    ['recover', recoverRegion, 'Ends the failover of a region: what waits for it is brought home.'],
+  ] as const)
+    region
+      .command(name)
+      .description(description)
+      .addArgument(regionArgument())
+      .requiredOption('--reason <text>', 'why; kept in the admin log for ever, without addresses')
+      .action((code: Region, { reason }: { reason: string }) =>
+        attempt(cli, onExit, () => setFailover(code, reason, how, cli)),
+      )
   region
     .command('set')
     .description('Adds a region on servers of your own, or changes one.')

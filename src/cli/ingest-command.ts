@@ -46,7 +46,7 @@ machine can read it.
 Environment: HYRELOG_ENDPOINT, HYRELOG_API_KEY.
 
 Exit codes:
-  0  every record is recorded, or was before
+  0  every record is recorded, or was before, or is queued: kept, and recorded when its region is back
   1  some records were refused, or a file could not be read; the others are recorded
   2  the command was not understood
   3  stopped: the endpoint could not be reached, or refused the key
@@ -144,7 +144,7 @@ async function ingest(
 ): Promise<ExitCode> {
   const client = createHyreLogClient({ endpoint: options.endpoint, apiKey: options.key })
   const run: Ingest = {
-    tally: { read: 0, recorded: 0, replayed: 0, refused: 0 },
+    tally: { read: 0, recorded: 0, queued: 0, replayed: 0, refused: 0 },
     progress: createProgress(cli.stderr, await totalBytes(files)),
     unreadable: 0,
   }
@@ -176,6 +176,7 @@ function summaryOf({ tally, unreadable }: Ingest): string {
   const parts = [
     `${tally.read} read`,
     `${tally.recorded} recorded`,
+    ...(tally.queued > 0 ? [`${tally.queued} queued`] : []),
     `${tally.replayed} replayed`,
     `${tally.refused} refused`,
     ...(unreadable > 0 ? [`${unreadable} ${unreadable === 1 ? 'file' : 'files'} unreadable`] : []),

@@ -12,7 +12,7 @@ export interface IngestProgress {
 /** Between two plain lines, so that a log file isn't one line per request. */
 const eventsPerLine = 10_000
 
-const doneOf = (tally: Readonly<IngestTally>): number => tally.recorded + tally.replayed + tally.refused
+const doneOf = (tally: Readonly<IngestTally>): number => tally.recorded + tally.queued + tally.replayed + tally.refused
 
 function bar(stream: NodeJS.WriteStream, bytes: number): IngestProgress {
   const single = new SingleBar(

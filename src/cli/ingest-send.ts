@@ -11,6 +11,8 @@ export interface IngestTally {
   /** Records found in the input, faulty ones included. */
   read: number
   recorded: number
+  /** Accepted while their region was down: recorded when it is back. */
+  queued: number
   /** Known by their idempotency keys: recorded before. */
   replayed: number
   refused: number
@@ -63,6 +65,7 @@ export async function sendBatch(batch: readonly PlacedEvent[], options: SendOpti
     const answer = await options.client.ingestEvents({ input: { events: batch.map(({ event }) => event) } })
     for (const receipt of answer.ingestEvents.receipts) {
       if (receipt.replayed) tally.replayed++
+      else if (receipt.status === 'QUEUED') tally.queued++
       else tally.recorded++
     }
     return

@@ -2,7 +2,7 @@ import { type AdminActor, systemActor } from '../admin-log/admin-entry.js'
 import { changeControl } from '../admin-log/change-control.js'
 import { admitSession } from '../auth/permissions.js'
 import type { Viewer } from '../auth/viewer.js'
-import type { Database } from '../db/database.js'
+import type { Database, Transaction } from '../db/database.js'
 import type { Clock } from '../kernel/clock.js'
 import { deadlineAfter } from '../kernel/deadline.js'
 import { badInput } from '../kernel/domain-error.js'
@@ -39,7 +39,7 @@ export async function triggerFailover(
   const { user } = admitSession(viewer, 'triggerFailover')
   const { region } = input
   deps.registry.get(region)
-  await failOver(deps, region, validReason(input.reason), { kind: 'user', userId: user.id })
+  act(deps, await failOver(deps, { region, reason: input.reason, actor: { kind: 'user', userId: user.id } }))
   await deps.modes.settled(region, deadlineAfter(SETTLE_MS_MAX))
   return readRegionStatus(deps, region)
 }
@@ -56,59 +56,62 @@ export async function endFailover(
   const { user } = admitSession(viewer, 'endFailover')
   const { region } = input
   deps.registry.get(region)
-  const reason = validReason(input.reason)
-  await change(deps, region, { kind: 'user', userId: user.id }, 'region.failover_ended', reason, async (tx) => {
-    await lockMode(tx, region)
-    const before = await readMode(tx, region)
-    return before.failedOverAt === null
-      ? { before, after: before }
-      : { before, after: await setFailedOver(tx, region, null) }
-  })
+  act(deps, await recoverRegion(deps, { region, reason: input.reason, actor: { kind: 'user', userId: user.id } }))
   return readRegionStatus(deps, region)
 }
 
 /** Fails over the regions that were down in the last checks, where they are not. Answers how many. */
-export async function failOverRegionsDown(deps: FailoverChange): Promise<number> {
+export async function failOverRegionsDown(deps: ControlDeps & Pick<FailoverDeps, 'modes'>): Promise<number> {
   const regions = await findRegionsToFailOver(deps.control, CHECKS_FAILED_MIN)
-  for (const region of regions)
-    await failOver(deps, region, `It was down in ${CHECKS_FAILED_MIN} health checks in a row.`, systemActor)
+  const reason = `It was down in ${CHECKS_FAILED_MIN} health checks in a row.`
+  for (const region of regions) act(deps, await failOver(deps, { region, reason, actor: systemActor }))
   return regions.length
 }
 
-type FailoverChange = Pick<FailoverDeps, 'control' | 'modes' | 'clock'>
-type Transaction = Parameters<typeof readMode>[0] & Parameters<typeof closeHome>[0]
+type ControlDeps = Pick<FailoverDeps, 'control' | 'clock'>
 
-const failOver = (deps: FailoverChange, region: Region, reason: string, actor: AdminActor): Promise<void> =>
-  change(deps, region, actor, 'region.failed_over', reason, async (tx) => {
-    const before = await closeHome(tx, region, newUuid())
+/** Who wants what of a region, and why. */
+export interface FailoverChange {
+  readonly region: Region
+  readonly reason: string
+  readonly actor: AdminActor
+}
+
+/** Fails a region over, in the control database alone: running processes hear of it. BAD_USER_INPUT, REGION_UNAVAILABLE. */
+export const failOver = (deps: ControlDeps, wanted: FailoverChange): Promise<RegionMode> =>
+  change(deps, wanted, 'region.failed_over', async (tx, reason) => {
+    const before = await closeHome(tx, wanted.region, newUuid())
     if (before.failedOverAt !== null) return { before, after: before }
-    return { before, after: await setFailedOver(tx, region, { at: deps.clock.now(), reason }) }
+    return { before, after: await setFailedOver(tx, wanted.region, { at: deps.clock.now(), reason }) }
+  })
+
+/** Ends a region's failover, likewise. */
+export const recoverRegion = (deps: ControlDeps, wanted: FailoverChange): Promise<RegionMode> =>
+  change(deps, wanted, 'region.failover_ended', async (tx) => {
+    await lockMode(tx, wanted.region)
+    const before = await readMode(tx, wanted.region)
+    return { before, after: before.failedOverAt === null ? before : await setFailedOver(tx, wanted.region, null) }
   })
 
 async function change(
-  deps: FailoverChange,
-  region: Region,
-  actor: AdminActor,
+  deps: ControlDeps,
+  { region, reason: given, actor }: FailoverChange,
   action: string,
-  reason: string,
-  work: (tx: Transaction) => Promise<{ before: RegionMode; after: RegionMode }>,
-): Promise<void> {
-  const mode = await changeControl(deps, async ({ tx, log }) => {
-    const { before, after } = await work(tx)
-    if (after !== before)
-      log({
-        companyId: null,
-        actor,
-        action,
-        category: 'region',
-        target: { type: 'region', id: region },
-        payload: { reason },
-      })
+  work: (tx: Transaction, reason: string) => Promise<{ before: RegionMode; after: RegionMode }>,
+): Promise<RegionMode> {
+  const reason = validReason(given)
+  return changeControl(deps, async ({ tx, log }) => {
+    const { before, after } = await work(tx, reason)
+    const target = { type: 'region', id: region }
+    if (after !== before) log({ companyId: null, actor, action, category: 'region', target, payload: { reason } })
     return after
   })
-  deps.modes.learn(mode)
+}
+
+function act({ modes }: Pick<FailoverDeps, 'modes'>, mode: RegionMode): void {
+  modes.learn(mode)
   // To acknowledge it.
-  deps.modes.reset()
+  modes.reset()
 }
 
 function validReason(text: string): string {
