@@ -10,7 +10,7 @@ function streamOf(isTTY: boolean): { stream: NodeJS.WriteStream; written: () => 
   return { stream: stream as unknown as NodeJS.WriteStream, written: () => text }
 }
 
-const tally = (recorded: number) => ({ read: recorded, recorded, replayed: 0, refused: 0 })
+const tally = (recorded: number) => ({ read: recorded, recorded, queued: 0, replayed: 0, refused: 0 })
 
 describe('createProgress', () => {
   test('draws a bar on a terminal, and takes it away at the end', () => {
