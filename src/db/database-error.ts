@@ -81,6 +81,9 @@ const kindOfCode: Readonly<Record<string, DatabaseErrorKind>> = {
   '57P01': 'unreachable',
   '57P02': 'unreachable',
   '57P03': 'starting',
+  // A statement that was sent behind one that failed was never prepared, and the next user of the connection, being just
+  // as quick, has believed it was. Nothing was done, and a fresh connection does it.
+  '26000': 'unreachable',
   '25P02': 'aborted',
   '25P03': 'timeout',
   '25P04': 'timeout',

@@ -53,27 +53,33 @@ export type DrainStep = { readonly drained: number; readonly deadLetters: number
  * Brings the first events of a region's queue home, in their order, and only then forgets them: cut short anywhere it is
  * done again, and what is home already is left alone. Throws where the region or the control database does not answer.
  */
-export async function drainSome(
-  deps: DrainDeps,
-  region: Region,
-  commitTimeoutMs: number = COMMIT_TIMEOUT_MS,
-): Promise<DrainStep> {
-  const { control, registry, onStep } = deps
-  const step = await registry.use(region, ({ database }) =>
-    control.transaction({ timeoutMs: STEP_TIMEOUT_MS }, async (tx): Promise<DrainStep> => {
-      if (!(await claimDrain(tx, region))) return 'others'
-      if ((await readMode(tx, region)).failedOverAt !== null) return 'others'
-      const rows = await readFirst(tx, region, ROWS_PER_STEP_MAX, BYTES_PER_STEP_MAX)
-      if (rows.length === 0) return { drained: 0, deadLetters: 0 }
-      onStep?.('drain.claimed')
-      const refused = await commitRows(deps, { region, database, commitTimeoutMs }, rows)
-      onStep?.('drain.committed')
-      await forget(deps, tx, rows, refused)
-      return { drained: rows.length - refused.size, deadLetters: refused.size }
-    }),
+export async function drainSome(deps: DrainDeps, region: Region): Promise<DrainStep> {
+  const step = await deps.control.transaction({ timeoutMs: STEP_TIMEOUT_MS }, (tx) =>
+    drainIn(deps, tx, region, COMMIT_TIMEOUT_MS),
   )
-  onStep?.('drain.deleted')
+  deps.onStep?.('drain.deleted')
   return step
+}
+
+/** {@link drainSome} in the caller's transaction of the control database. */
+export async function drainIn(
+  deps: DrainDeps,
+  tx: Transaction,
+  region: Region,
+  commitTimeoutMs: number,
+): Promise<DrainStep> {
+  const { registry, onStep } = deps
+  if (!(await claimDrain(tx, region))) return 'others'
+  if ((await readMode(tx, region)).failedOverAt !== null) return 'others'
+  const rows = await readFirst(tx, region, ROWS_PER_STEP_MAX, BYTES_PER_STEP_MAX)
+  if (rows.length === 0) return { drained: 0, deadLetters: 0 }
+  onStep?.('drain.claimed')
+  const refused = await registry.use(region, ({ database }) =>
+    commitRows(deps, { region, database, commitTimeoutMs }, rows),
+  )
+  onStep?.('drain.committed')
+  await forget(deps, tx, rows, refused)
+  return { drained: rows.length - refused.size, deadLetters: refused.size }
 }
 
 async function forget(

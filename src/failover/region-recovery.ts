@@ -6,7 +6,7 @@ import type { Region } from '../kernel/region.js'
 import type { RegionMode } from '../regions/region-mode.js'
 import { lockMode, openHome, readMode } from '../regions/region-mode.store.js'
 import type { RegionModes } from '../regions/region-modes.js'
-import { type DrainDeps, drainSome } from './drain-queue.js'
+import { type DrainDeps, drainIn, drainSome } from './drain-queue.js'
 import { destroyIdleKeys } from './erase-pending.js'
 import { hasMoreThan } from './pending-write.store.js'
 import type { RegionWatch } from './region-watch.js'
@@ -111,7 +111,7 @@ export class RegionRecovery {
       await lockMode(tx, region)
       if (await hasMoreThan(tx, region, TAIL_EVENTS_MAX)) return readMode(tx, region)
       for (;;) {
-        const step = await drainSome(this.#deps, region, TAIL_COMMIT_TIMEOUT_MS)
+        const step = await drainIn(this.#deps, tx, region, TAIL_COMMIT_TIMEOUT_MS)
         if (step === 'others') return readMode(tx, region)
         drained += step.drained
         if (step.drained + step.deadLetters === 0) return openHome(tx, region, false)

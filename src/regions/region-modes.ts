@@ -228,7 +228,7 @@ export class RegionModes {
       modes = await renewLease(this.#deps.control, {
         processId: this.#processId,
         acknowledged,
-        foundAgain: this.#hasMissedControl,
+        foundAgain: this.#hasMissedControl && sentMs - this.#renewedMs > this.#times.leaseMs / 2,
         times: this.#times,
         timeoutMs: CONTROL_TIMEOUT_MS,
       })
@@ -236,6 +236,7 @@ export class RegionModes {
       if (error instanceof DatabaseError && error.unavailable) {
         // Missed before the lease was over: from here on nobody could have taken HOME away.
         if (this.#leftMs() > 0) this.#isControlAway = true
+        // Told of when it is found again, but for what was too short to carry anybody beyond its lease.
         this.#hasMissedControl = true
       }
       throw error

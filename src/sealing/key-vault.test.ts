@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { newUuid } from '../kernel/ids.js'
-import { BUCKET_COUNT, BucketKeyReplacedError, DirectoryKeyVault } from './key-vault.js'
+import { BUCKET_COUNT, BucketKeyReplacedError, DirectoryKeyVault, PendingKeyDestroyedError } from './key-vault.js'
 import { KEY_AGE_MS_MAX } from './key-cache.js'
 import { newSecretKey, SealBrokenError } from './secret-box.js'
 
@@ -35,6 +35,20 @@ describe('DirectoryKeyVault', () => {
     const keys = await Promise.all(Array.from({ length: 40 }, () => vault().bucketKey('EU', 3)))
     expect(keys.every((key) => key.equals(keys[0]!))).toBe(true)
     expect(await readdir(join(directory, 'eu'))).toEqual(['bucket-03.key'])
+  })
+
+  it('makes a pending key once, and destroys it for every process: it is not made again unasked', async () => {
+    const id = newUuid()
+    const first = await vault().pendingKey('EU', id, true)
+    expect((await vault().pendingKey('EU', id, false)).equals(first)).toBe(true)
+    const path = join(directory, 'eu', `pending-${id}.key`)
+    // A second name shows what becomes of the file's bytes.
+    await link(path, join(directory, 'kept'))
+    const before = await readFile(path)
+    await vault().destroyPendingKey('EU', id)
+    expect((await readFile(join(directory, 'kept'))).equals(before)).toBe(false)
+    await expect(vault().pendingKey('EU', id, false)).rejects.toThrow(PendingKeyDestroyedError)
+    await vault().destroyPendingKey('EU', id)
   })
 
   it('keeps the key wrapped, in a file for its owner alone', async () => {

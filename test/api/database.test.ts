@@ -200,6 +200,24 @@ describe('transaction', () => {
     await one.close(1_000)
   })
 
+  it('takes a statement that was never prepared, sent behind one that failed, for a lost connection', async () => {
+    const single = Database.open({ name: 'EU', url: databases.regions.EU.databaseUrl, poolMax: 1 })
+    const ask = (): Promise<object[]> =>
+      single.transaction({ timeoutMs }, (tx) => tx.query('select 1 as one', [], 'left_behind'))
+    const giveUp = single.transaction({ timeoutMs }, async (tx) => {
+      tx.query('select 1 / 0').catch(() => undefined)
+      tx.query('select 1 as one', [], 'left_behind').catch(() => undefined)
+      throw new Error('the caller gave up')
+    })
+    try {
+      await expect(giveUp).rejects.toThrow('the caller gave up')
+      expect(await failureOf(ask())).toMatchObject({ kind: 'unreachable', code: '26000', commitUnknown: false })
+      expect(await ask()).toEqual([{ one: 1 }])
+    } finally {
+      await single.close(1_000)
+    }
+  })
+
   it('stops the statement on the server when the time is up', async () => {
     const error = await failureOf(region.transaction({ timeoutMs: 700 }, (tx) => tx.query('select pg_sleep(30), 4711')))
     expect(error).toMatchObject({ kind: 'timeout', commitUnknown: false })

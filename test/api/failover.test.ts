@@ -99,7 +99,7 @@ describe('a failover by itself', () => {
     await world.eu.set('refuse')
     for (const state of ['UNHEALTHY', 'UNHEALTHY', 'FAILED_OVER']) {
       await world.app.scheduler.runNow('health')
-      await eventually(`${state}`, async () => (await healthOf('EU')).state === state)
+      await eventually(state, async () => (await healthOf('EU')).state === state)
     }
     expect((await logged())[0]).toBe('region.failed_over')
     await world.eu.set('pass')
