@@ -7,6 +7,9 @@
 -- an expression that only marking uses: lists would be planned over it, and read a third of the table.
 create index event_received on event using brin ((received_at at time zone 'UTC')) with (pages_per_range = 32, autosummarize = on);
 
+-- A night takes a day's events out of a table of a year: what is left of them must not wait for a fifth of the table.
+alter table event set (autovacuum_vacuum_scale_factor = 0.002, autovacuum_vacuum_threshold = 5000);
+
 -- Runs of a chain that were past their retention when they were last looked at: same day (UTC) of receivedAt, no gaps.
 create table retention_mark (
   workspace_id uuid not null,

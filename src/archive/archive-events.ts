@@ -3,6 +3,7 @@ import { DatabaseError } from '../db/database-error.js'
 import type { Transaction } from '../db/database.js'
 import { retentionCutoff } from '../events/retention.js'
 import { newUuid } from '../kernel/ids.js'
+import { ObjectLockedError } from '../objects/object-errors.js'
 import type { ObjectStore } from '../objects/object-store.js'
 import { type ArchiveDeps, archiveLimits, type ArchivePlace } from './archive-deps.js'
 import type { ArchiveLine } from './archive-line.js'
@@ -16,6 +17,7 @@ import {
   listGarbage,
   listKeptWorkspaces,
   listMarkedWorkspaces,
+  listStale,
   moveEvents,
   noteArchived,
   noteVerified,
@@ -30,6 +32,8 @@ const ROWS_PER_READ = 500
 /** How often a run is written again that an erasure got in the way of. */
 const ATTEMPTS_MAX = 5
 const GARBAGE_PER_RUN_MAX = 10_000
+/** Longer than a run may take. */
+const STALE_AFTER_MS = 12 * 3_600_000
 
 /** Another process took the run over, or its events changed while they were written. */
 class Overtaken extends Error {
@@ -48,6 +52,7 @@ export async function archiveRegion(
   progress: (events: number) => void,
 ): Promise<number> {
   const { region, database } = place
+  await dropStale(deps, place)
   await sweepGarbage(deps, place)
   const marked = new Set((await listMarkedWorkspaces(database)).map(({ workspaceId }) => workspaceId))
   const workspaces = (await listKeptWorkspaces(deps.control, region)).filter(({ id }) => marked.has(id))
@@ -149,19 +154,45 @@ async function* linesToArchive(
   }
 }
 
-/** Deletes what the bucket holds and nothing refers to: earlier versions of rewritten objects, runs that were given up. */
-export async function sweepGarbage(deps: ArchiveDeps, { region, database }: ArchivePlace): Promise<void> {
+/**
+ * Deletes what the bucket holds and nothing refers to: earlier versions of rewritten objects, runs that were given up.
+ * Answers how many a retention lock of the bucket keeps; they are tried again at every turn.
+ */
+export async function sweepGarbage(deps: ArchiveDeps, { region, database }: ArchivePlace): Promise<number> {
   const garbage = await listGarbage(database, GARBAGE_PER_RUN_MAX)
-  if (garbage.length === 0) return
+  if (garbage.length === 0) return 0
+  let locked = 0
   const store: ObjectStore = await deps.stores.of(region)
   for (const { key, companyId, isRewritten } of garbage) {
-    await store.delete(key)
-    await store.delete(manifestKey(key))
     // Clear columns don't change by an erasure.
-    if (!isRewritten) await store.delete(parquetKeyOf(key))
+    const keys = [key, manifestKey(key), ...(isRewritten ? [] : [parquetKeyOf(key)])]
+    if (!(await deleteAll(store, keys))) {
+      locked++
+      deps.log.warn({ region, key }, 'a lock of the bucket keeps an object that is to be deleted; it is tried again')
+      continue
+    }
     deps.onStep?.('garbage.deleted')
     await database.transaction({ companies: [companyId], timeoutMs: TIMEOUT_MS }, (tx) => forgetGarbage(tx, key))
   }
+  return locked
+}
+
+/** False where a lock of the bucket forbids it. */
+async function deleteAll(store: ObjectStore, keys: readonly string[]): Promise<boolean> {
+  try {
+    for (const key of keys) await store.delete(key)
+    return true
+  } catch (error) {
+    if (error instanceof ObjectLockedError) return false
+    throw error
+  }
+}
+
+/** Gives up what a process left that died: the night after, nobody is at it any more. */
+async function dropStale(deps: ArchiveDeps, { database }: ArchivePlace): Promise<void> {
+  const now = deps.clock.now()
+  for (const { id, companyId } of await listStale(database, new Date(now.getTime() - STALE_AFTER_MS)))
+    await database.transaction({ companies: [companyId], timeoutMs: TIMEOUT_MS }, (tx) => dropObject(tx, id, now))
 }
 
 /** Gives up runs of these chains that no process has finished, and deletes what there is of them. */

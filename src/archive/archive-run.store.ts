@@ -191,6 +191,16 @@ export const listUnfinished = (tx: Transaction, workspaceIds: readonly string[])
     'unfinished_archive_objects',
   )
 
+/** Runs of all tenants that were begun before a moment and are not stored. */
+export const listStale = (database: Database, begunBefore: Date): Promise<{ id: string; companyId: string }[]> =>
+  database.transaction({ companies: [], readOnly: true, timeoutMs: TIMEOUT_MS }, async (tx) => {
+    await seeAllTenants(tx)
+    return tx.query<{ id: string; companyId: string }>(
+      `select id, company_id as "companyId" from archive_object where state <> 'STORED' and created_at < $1`,
+      [begunBefore],
+    )
+  })
+
 /** A key whose object is to be deleted. */
 export interface GarbageKey {
   readonly key: string

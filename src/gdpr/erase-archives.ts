@@ -83,23 +83,23 @@ export async function eraseArchives(
       deps.onStep?.('archive.noted')
     }
   }
-  await sweepGarbage(deps.archive, place)
+  const locked = await sweepGarbage(deps.archive, place)
   item.waitingObjects.set(region, waiting)
-  if (seen > 0) await noteEvidence(deps, region, requestId, seen - waiting, waiting)
+  if (seen > 0) await noteEvidence(deps, region, requestId, { looked: seen - waiting, waiting, locked })
 }
 
 async function noteEvidence(
   deps: Deps,
   region: Region,
   requestId: string,
-  looked: number,
-  waiting: number,
+  { looked, waiting, locked }: { readonly looked: number; readonly waiting: number; readonly locked: number },
 ): Promise<void> {
   const completedAt = deps.clock.now()
   const note = (store: string, records: number): Promise<void> =>
     storeEvidence(deps.control, requestId, { region, store, records, completedAt }, 'set')
   await note('archive objects looked through', looked)
   await note(WAITING_OBJECTS, waiting)
+  await note('former archive bytes that a retention lock of the bucket keeps', locked)
 }
 
 interface Outcome {

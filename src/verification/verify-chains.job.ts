@@ -1,5 +1,6 @@
 import type { Database } from '../db/database.js'
 import { DatabaseError } from '../db/database-error.js'
+import { linksOnly } from '../events/archived-events.js'
 import type { Job } from '../jobs/job.js'
 import type { Clock } from '../kernel/clock.js'
 import type { Region } from '../kernel/region.js'
@@ -79,7 +80,8 @@ async function verifySlice(
   const { control, clock, sliceEvents = SLICE_EVENTS } = deps
   const { pass } = chain
   const stretch = { from: pass?.state ?? 1, to: null, eventsMax: sliceEvents }
-  const verdict = await verifyStretch(deps, chain, stretch, { rhythm: background, signal })
+  // The bodies in archive objects are the weekly job verify-archive's: a year of objects is not downloaded every night.
+  const verdict = await verifyStretch({ ...deps, archives: linksOnly }, chain, stretch, { rhythm: background, signal })
   const { checkedEvents, firstBreak, reachedHead, state } = verdict
   const erasedEvents = (pass?.erasedEvents ?? 0) + verdict.erasedEvents
   if (firstBreak === null && !reachedHead && state !== null) {
