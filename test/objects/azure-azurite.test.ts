@@ -31,11 +31,11 @@ async function begin(): Promise<Subject> {
       impatientAt: (url) => at(url, 'cold', { requestMs: 1_000, attemptsMax: 2 }),
       missing: await at(server.url, 'nobody-made-this'),
     },
-    stop: server.stop,
+    stop: () => server.stop(),
   }
 }
 
-describe.skipIf(azuriteMissing !== undefined)(
-  `Azurite${azuriteMissing === undefined ? '' : ` (${azuriteMissing})`}`,
-  () => keepsItsPromises(begin),
-)
+const skipped = azuriteMissing === undefined ? '' : ` (${azuriteMissing})`
+describe.skipIf(azuriteMissing !== undefined)(`Azurite${skipped}`, () => {
+  keepsItsPromises(begin)
+})

@@ -39,8 +39,12 @@ async function begin(versioned: boolean): Promise<Subject> {
   }
 }
 
-describe('Azure as documented', () => keepsItsPromises(() => begin(false), { streamsBig: false }))
-describe('Azure with versions', () => keepsItsPromises(() => begin(true), { streamsBig: false }))
+describe('Azure as documented', () => {
+  keepsItsPromises(() => begin(false), { streamsBig: false })
+})
+describe('Azure with versions', () => {
+  keepsItsPromises(() => begin(true), { streamsBig: false })
+})
 
 interface Stage {
   readonly store: AzureObjectStore

@@ -36,8 +36,12 @@ async function begin(versioned: boolean): Promise<Subject> {
   }
 }
 
-describe('Google Cloud Storage', () => keepsItsPromises(() => begin(false)))
-describe('Google Cloud Storage with generations', () => keepsItsPromises(() => begin(true), { streamsBig: false }))
+describe('Google Cloud Storage', () => {
+  keepsItsPromises(() => begin(false))
+})
+describe('Google Cloud Storage with generations', () => {
+  keepsItsPromises(() => begin(true), { streamsBig: false })
+})
 
 const dayMs = 86_400_000
 const put = { contentType: 'application/octet-stream', precondition: 'new' } as const

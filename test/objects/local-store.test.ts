@@ -26,8 +26,12 @@ async function begin(restoreDelayMs: number): Promise<Subject> {
   }
 }
 
-describe('a folder whose restores are done at once', () => keepsItsPromises(() => begin(0)))
-describe('a folder whose restores take their time', () => keepsItsPromises(() => begin(12 * hourMs)))
+describe('a folder whose restores are done at once', () => {
+  keepsItsPromises(() => begin(0), { isServer: false })
+})
+describe('a folder whose restores take their time', () => {
+  keepsItsPromises(() => begin(12 * hourMs), { isServer: false })
+})
 
 const put = { contentType: 'application/octet-stream', precondition: 'new' } as const
 

@@ -46,8 +46,12 @@ async function begin(versioned: boolean): Promise<Subject> {
   }
 }
 
-describe('S3 as documented', () => keepsItsPromises(() => begin(false)))
-describe('S3 with versions', () => keepsItsPromises(() => begin(true), { streamsBig: false }))
+describe('S3 as documented', () => {
+  keepsItsPromises(() => begin(false))
+})
+describe('S3 with versions', () => {
+  keepsItsPromises(() => begin(true), { streamsBig: false })
+})
 
 const dayMs = 24 * hourMs
 const put = { contentType: 'application/octet-stream', precondition: 'new' } as const

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { FakeBucket, S3Refusal, type FakeVersion, type Precondition } from './s3-fake-bucket.js'
+import { S3Refusal, type FakeBucket, type FakeVersion, type Precondition } from './s3-fake-bucket.js'
 
 interface Call {
   readonly bucket: FakeBucket
