@@ -25,7 +25,8 @@ const layers = [
   ],
   ['demo'],
   ['server'],
-  ['cli'],
+  // The last row may know the configuration.
+  ['cli', 'wiring'],
 ]
 // A new edge between features is a change of the design: it is written here or it does not exist.
 const featureEdges = {

@@ -51,12 +51,12 @@ export function checkStretch(
   const reached: SignedCheckpoint[] = []
   let { sequence, term, hash } = from
   let hashText = fromBytes(hash)
-  for (const [index, bodyHash] of bodyHashes.entries()) {
+  for (const [index, ownBodyHash] of bodyHashes.entries()) {
     const fault = (reason: ReplicaFault['reason']) => new ReplicaFault(reason, sequence + 1)
     const ownTerm = terms[index]!
     if (sequences[index] !== sequence + 1 || !prevHashes[index]!.equals(hash)) throw fault('CHAIN_MISMATCH')
     if (ownTerm < term || ownTerm > term + 1) throw fault('CHAIN_MISMATCH')
-    const text = linkHashLatin1(ownTerm, workspace, sequence + 1, hashText, fromBytes(bodyHash))
+    const text = linkHashLatin1(ownTerm, workspace, sequence + 1, hashText, fromBytes(ownBodyHash))
     hash = hashes[index]!
     if (fromBytes(hash) !== text) throw fault('CHAIN_MISMATCH')
     hashText = text

@@ -188,7 +188,7 @@ export function keepsItsPromises(begin: () => Promise<Subject>, expectations: Ex
 
     it.skipIf(expectations.streamsBig === false)('streams a big body without holding it', async () => {
       const key = `${folder()}/big`
-      const through = subject.server === undefined ? undefined : await TcpProxy.before(subject.server!.url)
+      const through = subject.server === undefined ? undefined : await TcpProxy.before(subject.server.url)
       try {
         const target = through === undefined ? store : await subject.server!.at(through.urlFor(subject.server!.url))
         const body = new LongBody(80, through === undefined ? subject.writtenBytes : () => through.receivedBytes)
