@@ -327,7 +327,7 @@ export function keepsItsPromises(begin: () => Promise<Subject>, expectations: Ex
     })
 
     it('gives up on one that never answers', async () => {
-      const proxy = await TcpProxy.before(subject.server.url)
+      const proxy = await TcpProxy.before(subject.server!.url)
       try {
         await proxy.set('hang')
         const silent = await subject.server!.impatientAt(proxy.urlFor(subject.server!.url))
