@@ -4,7 +4,7 @@ import type { Transaction } from '../db/database.js'
 import type { Region } from '../kernel/region.js'
 import { CompactRange } from '../ledger/index.js'
 import { checkErasures, checkStretch } from './check-stretch.js'
-import { copyKeys, keyIdsIn } from './copy-keys.js'
+import { addKeys, keyIdsIn, missingKeys } from './copy-keys.js'
 import { type HomeHead, type HomeStretch, readEvents, readStretch, readTombstones } from './home.store.js'
 import { ReplicaFault, type ReplicaHead, type ReplicatedChain } from './replica-chain.js'
 import { atHome, inReplica, type ReplicaPlace } from './replica-transaction.js'
@@ -126,8 +126,9 @@ async function storeStretch(
           readTombstones(own, chain.workspaceId, [...erasures.keys()]),
         )
   checkErasures(chain.workspaceId, erasures, tombstones)
-  if (columns !== null) await copyKeys(deps, tx, place.region, chain, keyIdsIn(columns))
-  await extendReplica(tx, chain, columns, checked)
+  const missing = await missingKeys(tx, columns === null ? new Set() : keyIdsIn(columns))
+  // The one works in the database while the other asks home and wraps keys.
+  await Promise.all([extendReplica(tx, chain, columns, checked), addKeys(deps, tx, place.region, chain, missing)])
   const { reached } = checked
   await keepCheckpoints(
     tx,
@@ -153,7 +154,7 @@ async function applyErasures(
   for (let at = 0; at < sequences.length; at += REFETCHED_EVENTS_MAX) {
     const some = sequences.slice(at, at + REFETCHED_EVENTS_MAX)
     const columns = await atHome(deps, home, companyId, (own) => readEvents(own, workspaceId, some))
-    if (columns !== null) await copyKeys(deps, tx, replica, chain, keyIdsIn(columns))
+    if (columns !== null) await addKeys(deps, tx, replica, chain, await missingKeys(tx, keyIdsIn(columns)))
     await replaceEvents(tx, workspaceId, some, columns)
   }
 }

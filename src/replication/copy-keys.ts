@@ -25,35 +25,51 @@ export function keyIdsIn(columns: ColumnArrays): Set<string> {
   return ids
 }
 
+/** Keys a replica is to be given, and how often the buckets of its region have turned. */
+export interface MissingKeys {
+  readonly ids: ReadonlySet<string>
+  readonly generations: ReadonlyMap<number, number>
+}
+
 /**
- * Gives a replica the keys it does not have yet of those that seal some events: unwrapped with the home's bucket key,
- * wrapped with the replica region's, in the caller's transaction there. A key that home no longer has stays away. Until
- * that transaction ends no key of the replica region is destroyed, and none that home destroys meanwhile is missed: the
- * lock is taken before home is asked.
+ * Which keys of those that seal some events a replica does not have yet. Until the caller's transaction ends no key of
+ * the replica region is destroyed, and none that home destroys meanwhile is missed: the lock is taken before home is
+ * asked, which {@link addKeys} does.
  */
-export async function copyKeys(
+export async function missingKeys(tx: Transaction, ids: ReadonlySet<string>): Promise<MissingKeys> {
+  const [, known, turned] = await Promise.all([
+    tx.query('select hold_subject_keys()', [], 'hold_keys'),
+    tx.query<{ id: string }>(
+      'select id from subject_key where id = any ($1::uuid[])',
+      [uuidArray([...ids])],
+      'known_keys',
+    ),
+    tx.query<{ bucket: number; generation: number }>(
+      'select bucket, generation from key_bucket where generation > 0',
+      [],
+      'bucket_generations',
+    ),
+  ])
+  return {
+    ids: ids.difference(new Set(known.map(({ id }) => id))),
+    generations: new Map(turned.map(({ bucket, generation }) => [bucket, generation])),
+  }
+}
+
+/**
+ * Gives a replica {@link missingKeys}: unwrapped with the home's bucket key, wrapped with the replica region's. One that
+ * home no longer has stays away.
+ */
+export async function addKeys(
   deps: ReplicationDeps,
   tx: Transaction,
   replica: Region,
   { companyId, home }: ReplicatedChain,
-  ids: ReadonlySet<string>,
+  { ids, generations }: MissingKeys,
 ): Promise<void> {
-  await tx.query('select hold_subject_keys()', [], 'hold_keys')
-  const known = await tx.query<{ id: string }>(
-    'select id from subject_key where id = any ($1::uuid[])',
-    [uuidArray([...ids])],
-    'known_keys',
-  )
-  const missing = ids.difference(new Set(known.map(({ id }) => id)))
-  if (missing.size === 0) return
-  const keys = await readUnwrapped(deps, home, companyId, [...missing])
+  if (ids.size === 0) return
+  const keys = await readUnwrapped(deps, home, companyId, [...ids])
   if (keys.length === 0) return
-  const turned = await tx.query<{ bucket: number; generation: number }>(
-    'select bucket, generation from key_bucket where generation > 0',
-    [],
-    'bucket_generations',
-  )
-  const generations = new Map(turned.map(({ bucket, generation }) => [bucket, generation]))
   const rows = await Promise.all(
     keys.map(async ({ row, key }) => {
       const bucket = deps.vault.bucketOf(replica, row.id)

@@ -28,6 +28,8 @@ export interface BenchWorld {
   readonly workspaces: Readonly<Record<BenchRegion, BenchWorkspace>>
   /** The service's own login. */
   databaseUrl(server: BenchRegion | 'control'): string
+  /** For what row-level security does not let the service do, such as COPY. */
+  superuserUrl(server: BenchRegion | 'control'): string
   /** Runs a statement as superuser, whom row-level security does not bind. */
   sql(server: BenchRegion | 'control', text: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>
   close(): Promise<void>
@@ -108,8 +110,9 @@ async function furnish(
     endpoint,
     ...company,
     databaseUrl: (server) => urlOf(server, 'hyrelog_service', secrets.passwords[server].service),
+    superuserUrl: (server) => urlOf(server, 'postgres', secrets.passwords[server].superuser),
     async sql(server, text, values = []) {
-      const client = new Client({ connectionString: urlOf(server, 'postgres', secrets.passwords[server].superuser) })
+      const client = new Client({ connectionString: world.superuserUrl(server) })
       await client.connect()
       try {
         return (await client.query<Record<string, unknown>>(text, [...values])).rows

@@ -1,9 +1,10 @@
-// npm run bench [-- --quick] [-- --only single,bulk,page,searchable,filters,verify]
+// npm run bench [-- --quick] [-- --only single,bulk,page,searchable,filters,verify,replication]
 import { cpus, release, totalmem } from 'node:os'
 import { openBenchWorld } from './bench-world.js'
 import { measureBulk } from './case-bulk.js'
 import { measureFilters } from './case-filters.js'
 import { measurePage } from './case-page.js'
+import { measureReplication } from './case-replication.js'
 import { measureSearchable } from './case-searchable.js'
 import { measureSingle } from './case-single.js'
 import { measureVerify } from './case-verify.js'
@@ -18,6 +19,7 @@ const cases = {
   page: { heading: '(3) A page over four regions', measure: measurePage },
   filters: { heading: '(4) Every filter as the stored events grow, p50', measure: measureFilters },
   verify: { heading: '(5) Verifying chains', measure: measureVerify },
+  replication: { heading: '(6) Filling a replica', measure: measureReplication },
 } as const
 
 const args = process.argv.slice(2)
