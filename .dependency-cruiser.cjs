@@ -132,6 +132,18 @@ module.exports = {
       { path: 'node_modules/pg/', dependencyTypesNot: ['type-only'] },
     ),
     forbid(
+      'vendors-in-objects',
+      'Everything else goes through ObjectStore.',
+      { path: '^src/', pathNot: ['^src/objects/', unitTest] },
+      { path: 'node_modules/(@aws-sdk|@azure|@google-cloud)/' },
+    ),
+    forbid(
+      'objects-know-the-kernel-only',
+      'A driver of a bucket knows nothing of what is in it.',
+      { path: '^src/objects/', pathNot: unitTest },
+      { path: '^src/(?!objects/|kernel/)' },
+    ),
+    forbid(
       'croner-in-jobs',
       'Export a job; jobs/ runs it.',
       { path: '^src/', pathNot: '^src/jobs/' },

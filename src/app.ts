@@ -25,15 +25,13 @@ import type { ArchiveDeps } from './archive/archive-deps.js'
 import { ArchiveFigures } from './archive/archive-figures.js'
 import { ArchiveReader } from './archive/archive-reader.js'
 import { readArchiveFigures } from './archive/archive-object.store.js'
-import { BucketStores } from './archive/bucket-stores.js'
+import { BucketStores, type OpenStore } from './archive/bucket-stores.js'
 import type { LeaseTimes } from './jobs/job-runner.js'
-import type { ObjectStore } from './objects/object-store.js'
 import { openObjectStore } from './objects/open-object-store.js'
 import type { Scheduler } from './jobs/scheduler.js'
 import { type Clock, systemClock } from './kernel/clock.js'
 import { deriveCursorKey } from './kernel/cursor.js'
 import { isRegion, regions } from './kernel/region.js'
-import type { ColdStorage } from './regions/region-data-store.js'
 import { RegionGateway } from './regions/region-gateway.js'
 import { RegionHealth } from './regions/region-health.js'
 import { RegionRegistry } from './regions/region-registry.js'
@@ -73,7 +71,7 @@ export interface AppOptions {
   /** After how long a silent process's export is taken over. */
   readonly exportLeaseMs?: number
   /** Opens the bucket of a region, otherwise than by its provider. */
-  readonly openStore?: (place: ColdStorage) => Promise<ObjectStore>
+  readonly openStore?: OpenStore
 }
 
 /** The running service: everything wired, nothing global. */
@@ -262,7 +260,8 @@ function makeArchive(
   clock: Clock,
   log: Logger,
 ): ArchiveDeps {
-  const stores = new BucketStores(registry, openStore ?? ((place) => openObjectStore(place, clock)))
+  const open: OpenStore = (place, region) => openObjectStore(place, config.coldStorageSettings.get(region) ?? {}, clock)
+  const stores = new BucketStores(registry, openStore ?? open)
   const alarms = new ArchiveAlarms(log)
   const figures = new ArchiveFigures()
   const reader = new ArchiveReader({ registry, stores, alarms, figures, clock })

@@ -123,6 +123,32 @@ describe('with servers of the user', () => {
     })
   })
 
+  it('takes how a region’s cold storage is reached, and refuses what doesn’t go with its vendor', async () => {
+    const given = {
+      ...own(),
+      REGION_EU_COLD_STORAGE: 'aws:eu-cold',
+      REGION_EU_COLD_STORAGE_ENDPOINT: 'https://objects.example:8443',
+      REGION_EU_COLD_STORAGE_REGION: 'eu-central-1',
+      REGION_EU_COLD_STORAGE_CLASS: 'GLACIER',
+      REGION_EU_COLD_STORAGE_ENCRYPTION: 'kms:alias/archive',
+      REGION_EU_COLD_STORAGE_PATH_STYLE: 'false',
+      REGION_EU_COLD_STORAGE_CREDENTIALS: 'id:secret',
+    }
+    expect((await readConfig(given)).coldStorageSettings.get('EU')).toEqual({
+      endpoint: 'https://objects.example:8443',
+      region: 'eu-central-1',
+      storageClass: 'GLACIER',
+      encryption: 'kms:alias/archive',
+      pathStyle: false,
+      credentials: 'id:secret',
+    })
+    expect(await namesOf({ ...given, REGION_EU_COLD_STORAGE: 'gcp:eu-cold' })).toEqual([
+      'REGION_EU_COLD_STORAGE_ENCRYPTION',
+      'REGION_EU_COLD_STORAGE_PATH_STYLE',
+      'REGION_EU_COLD_STORAGE_REGION',
+    ])
+  })
+
   it('needs no URL of a region that the control database knows already, only its key', async () => {
     const { REGION_EU_DATABASE_URL: _, REGION_EU_OWNER_URL: __, ...rest } = own()
     const config = await readConfig(rest)
@@ -153,6 +179,9 @@ describe('with servers of the user', () => {
     ['REGION_EU_DATABASE_URL', 'not a url'],
     ['REGION_EU_READ_ONLY_URL', 'postgres://service@eu.example'],
     ['REGION_EU_COLD_STORAGE', 'floppy:disk'],
+    ['REGION_EU_COLD_STORAGE_ENDPOINT', 'https://user:password@objects.example'],
+    ['REGION_EU_COLD_STORAGE_CLASS', 'STANDARD'],
+    ['REGION_EU_COLD_STORAGE_ENCRYPTION', 'rot13'],
     ['REGION_EU_MASTER_KEY', Buffer.alloc(31).toString('base64')],
     ['CONTROL_MASTER_KEY', 'x'.repeat(44)],
     ['API_KEY_PEPPER', Buffer.alloc(16).toString('base64')],

@@ -2,6 +2,7 @@ import { createSecretKey, type KeyObject } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { isRegion, regions, type Region } from './kernel/region.js'
+import { settingsProblems, type ObjectStoreSettings } from './objects/object-store-settings.js'
 import type { RegionSettings, RegionSettingsOf } from './regions/region-data-store.js'
 import { signingKeyFromSeed } from './ledger/signing-key.js'
 import { LocalSecretsError, readOrMakeLocalSecrets, type LocalServer, type ServerPasswords } from './local-secrets.js'
@@ -59,6 +60,8 @@ export interface Config {
   /** Ed25519 keys that the operator holds, newest first; other regions' keys are generated and kept in the vault. */
   readonly signingKeys: ReadonlyMap<Region, readonly KeyObject[]>
   readonly databases: EmbeddedDatabases | OwnDatabases
+  /** How regions' buckets of cold storage are reached, where the operator says so. */
+  readonly coldStorageSettings: ReadonlyMap<Region, ObjectStoreSettings>
 }
 
 export interface ConfigProblem {
@@ -147,6 +150,25 @@ function requireAll(
   for (const name of names) if (values[name] === undefined) findings.add(name, `is missing; ${why}`)
 }
 
+const settingSuffixes = {
+  endpoint: 'COLD_STORAGE_ENDPOINT',
+  region: 'COLD_STORAGE_REGION',
+  storageClass: 'COLD_STORAGE_CLASS',
+  encryption: 'COLD_STORAGE_ENCRYPTION',
+  pathStyle: 'COLD_STORAGE_PATH_STYLE',
+  credentials: 'COLD_STORAGE_CREDENTIALS',
+} as const satisfies Record<keyof ObjectStoreSettings, keyof typeof regionSchema>
+
+const objectStoreSettingsOf = (values: RegionValues): ObjectStoreSettings =>
+  Object.fromEntries(Object.entries(settingSuffixes).map(([setting, suffix]) => [setting, values[suffix]]))
+
+/** Where only the table knows whose storage it is, the store says what is wrong when it is opened. */
+function checkColdStorage(region: Region, values: RegionValues, findings: Findings): void {
+  if (values.COLD_STORAGE === undefined) return
+  for (const { setting, message } of settingsProblems(values.COLD_STORAGE.provider, objectStoreSettingsOf(values)))
+    findings.add(regionName(region, settingSuffixes[setting]), message)
+}
+
 function checkRegion(region: Region, values: RegionValues, findings: Findings): void {
   const { DATABASE_URL, OWNER_URL, READ_ONLY_URL } = values
   if (
@@ -174,7 +196,10 @@ function readOwn(
   const { CONTROL_DATABASE_URL: databaseUrl, CONTROL_OWNER_URL: ownerUrl } = values
   if (databaseUrl !== undefined && ownerUrl !== undefined && userOf(databaseUrl) === userOf(ownerUrl))
     findings.add('CONTROL_DATABASE_URL', 'must log in as another role than the owner.')
-  for (const [region, settings] of regionValues) checkRegion(region, settings, findings)
+  for (const [region, settings] of regionValues) {
+    checkRegion(region, settings, findings)
+    checkColdStorage(region, settings, findings)
+  }
   findings.failIfAny()
   const settings = new Map<Region, RegionSettings>()
   for (const [region, given] of regionValues)
@@ -241,6 +266,9 @@ export async function readConfig(environment: Environment): Promise<Config> {
       apiKeyPepper: keyOf(values.API_KEY_PEPPER!),
       keyVaultDir: resolve(values.KEY_VAULT_DIR!),
       signingKeys: signingKeysOf(regionValues),
+      coldStorageSettings: new Map(
+        [...regionValues].map(([region, given]) => [region, objectStoreSettingsOf(given)] as const),
+      ),
       internalToken: values.INTERNAL_TOKEN,
       // Nobody's own databases get demo tenants, and accounts whose passwords lie in a file, unasked.
       seedDemo: values.SEED_DEMO ?? false,
@@ -262,6 +290,7 @@ export async function readConfig(environment: Environment): Promise<Config> {
       apiKeyPepper: keyOf(secrets.apiKeyPepper),
       keyVaultDir: join(dataDir, 'keys'),
       signingKeys: new Map(),
+      coldStorageSettings: new Map(),
       internalToken: values.INTERNAL_TOKEN ?? secrets.internalToken,
       seedDemo: values.SEED_DEMO ?? true,
     },
@@ -275,6 +304,7 @@ type Secrets = Pick<
   | 'apiKeyPepper'
   | 'keyVaultDir'
   | 'signingKeys'
+  | 'coldStorageSettings'
   | 'internalToken'
   | 'seedDemo'
 >

@@ -1,6 +1,7 @@
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
 import { isSchedule } from './jobs/schedule.js'
+import { awsColdClasses, gcpColdClasses, isEncryption } from './objects/object-store-settings.js'
 import { isPostgresUrl, parseColdStorage } from './regions/region-data-store.js'
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
@@ -70,6 +71,13 @@ const coldStorage = z
   })
   .transform((text) => parseColdStorage(text)!)
 
+const coldClasses = [...awsColdClasses, ...gcpColdClasses] as const
+function isServerAddress(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, username, password, search, hash } = new URL(text)
+  return ['http:', 'https:'].includes(protocol) && [username, password, search, hash].every((part) => part === '')
+}
+
 /** Settings of every installation, by the name of their variable. */
 export const generalSchema = {
   PORT: integer(0, 65_535).optional(),
@@ -123,6 +131,21 @@ export const regionSchema = {
   OWNER_URL: postgresUrl.optional(),
   READ_ONLY_URL: postgresUrl.optional(),
   COLD_STORAGE: coldStorage.optional(),
+  COLD_STORAGE_ENDPOINT: z
+    .string()
+    .refine(isServerAddress, { error: 'must be an address such as https://objects.example, without credentials.' })
+    .optional(),
+  COLD_STORAGE_REGION: z
+    .string()
+    .regex(/^[a-z0-9-]+$/, { error: 'must be a name of the vendor’s such as eu-central-1.' })
+    .optional(),
+  COLD_STORAGE_CLASS: z.enum(coldClasses, { error: `must be one of ${coldClasses.join(', ')}.` }).optional(),
+  COLD_STORAGE_ENCRYPTION: z
+    .string()
+    .refine(isEncryption, { error: 'must be aes256, kms or kms: and the id of a key.' })
+    .optional(),
+  COLD_STORAGE_PATH_STYLE: flag.optional(),
+  COLD_STORAGE_CREDENTIALS: z.string().optional(),
   MASTER_KEY: masterKey.optional(),
   SIGNING_KEY: z
     .string()

@@ -53,6 +53,10 @@ export class ObjectChangedError extends ObjectStoreError {
   }
 }
 
+/** Why a put with this condition was refused. */
+export const refused = (key: string, precondition: 'new' | { readonly version: string }): ObjectStoreError =>
+  precondition === 'new' ? new ObjectExistsError(key) : new ObjectChangedError(key)
+
 /** The bytes can't be read before a restore has been asked for and is done. */
 export class ObjectColdError extends ObjectStoreError {
   readonly code = 'OBJECT_COLD'

@@ -6,12 +6,15 @@ const segmentPattern = /^[A-Za-z0-9._=-]+$/
 const isSegment = (text: string): boolean =>
   segmentPattern.test(text) && text.length <= segmentBytesMax && !/^\.+$/.test(text)
 
+/** True for a key that {@link checkedKey} takes; other things in a bucket are none of ours. */
+export const isKey = (key: string): boolean => key.length <= keyBytesMax && key.split('/').every(isSegment)
+
 /**
  * The key itself where it is a relative path of `[A-Za-z0-9._=-]` segments, none of them only dots. Throws a TypeError
  * otherwise: keys are our own making, and one that could leave its folder or be read in two ways is our mistake.
  */
 export function checkedKey(key: string): string {
-  if (key.length > keyBytesMax || !key.split('/').every(isSegment)) throw new TypeError('not a key of an object')
+  if (!isKey(key)) throw new TypeError('not a key of an object')
   return key
 }
 

@@ -56,7 +56,11 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<Pick<ObjectHead, 'key' | 'sizeBytes' | 'modifiedAt'>>
   /** Idempotent: an object that isn't there is gone. ObjectLockedError where the bucket forbids it. */
   delete(key: string): Promise<void>
-  /** ObjectNotFoundError. Moves it to the coldest class configured, in place. Idempotent. Answers the HEAD after it. */
+  /**
+   * ObjectNotFoundError; ObjectLockedError where the bucket keeps this very copy. Moves it to the coldest class
+   * configured, in place, and leaves a restored copy alone until its time is up. Idempotent; where a restore doesn't
+   * undo itself (Azure, Google) this is what does, so call it again after `restoredUntil`. Answers the HEAD after it.
+   */
   moveToCold(key: string): Promise<ObjectHead>
   /**
    * ObjectNotFoundError. Asks for a readable copy for so many days (1 to 365); joins a restore under way, prolongs a

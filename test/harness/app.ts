@@ -125,6 +125,7 @@ const testConfig: Omit<AppConfig, 'keyVaultDir' | 'exportsDir'> = {
   regionMasterKeys: new Map(regions.map((region, index) => [region, fixedKey(10 + index)])),
   apiKeyPepper: pepper,
   logName: 'test.local',
+  coldStorageSettings: new Map(),
   signingKeys: new Map(),
 }
 

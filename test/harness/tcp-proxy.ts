@@ -14,6 +14,7 @@ export class TcpProxy {
   readonly #upstreams = new Set<Socket>()
   #port = 0
   #mode: ProxyMode = 'refuse'
+  #receivedBytes = 0
 
   private constructor(target: { readonly host: string; readonly port: number }) {
     this.#target = target
@@ -26,6 +27,11 @@ export class TcpProxy {
     const proxy = new TcpProxy({ host: hostname, port: Number(port) })
     await proxy.set('pass')
     return proxy
+  }
+
+  /** What clients have sent so far, all together. */
+  get receivedBytes(): number {
+    return this.#receivedBytes
   }
 
   /** The same database by way of this proxy. */
@@ -65,7 +71,10 @@ export class TcpProxy {
     const upstream = connect(this.#target)
     this.#clients.add(client)
     this.#upstreams.add(upstream)
-    client.on('data', (chunk) => upstream.write(chunk))
+    client.on('data', (chunk) => {
+      this.#receivedBytes += chunk.length
+      upstream.write(chunk)
+    })
     upstream.on('data', (chunk) => client.write(chunk))
     if (this.#mode === 'hang') for (const socket of [client, upstream]) socket.pause()
     // A failing side is what this is for; the other learns of it by its own means.
