@@ -22,9 +22,8 @@ import {
   noteArchived,
   noteVerified,
   readRowsToArchive,
-  type RowToArchive,
 } from './archive-run.store.js'
-import { writeParquet } from './write-parquet.js'
+import { type ClearColumns, clearColumnsOf, writeParquet } from './write-parquet.js'
 import { writeManifest, writeObject } from './write-object.js'
 
 const TIMEOUT_MS = 60_000
@@ -105,7 +104,7 @@ async function tryRun(deps: ArchiveDeps, place: ArchivePlace, run: ArchiveRun): 
   const id = await transact((tx) => claimObject(tx, run, claim))
   if (id === null) return false
   onStep('run.claimed')
-  const rows: RowToArchive[] = []
+  const rows: ClearColumns[] = []
   const lines = linesToArchive(transact, run, deps.parquet ? rows : null)
   const written = await writeObject(store, key, lines, before, onStep)
   const checkpoint = await transact((tx) => findCheckpoint(tx, run.workspaceId))
@@ -128,14 +127,14 @@ async function tryRun(deps: ArchiveDeps, place: ArchivePlace, run: ArchiveRun): 
 async function* linesToArchive(
   transact: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>,
   run: ArchiveRun,
-  keep: RowToArchive[] | null,
+  keep: ClearColumns[] | null,
 ): AsyncGenerator<ArchiveLine> {
   for (let after = run.firstSequence - 1; after < run.lastSequence;) {
     const { rows, tombstones } = await transact((tx) => readRowsToArchive(tx, run, after, ROWS_PER_READ))
     const left = Map.groupBy(tombstones, ({ sequence }) => sequence)
     for (const row of rows) {
       if (Number(row.sequence) !== ++after) throw new Overtaken('the run is not whole any more')
-      keep?.push(row)
+      keep?.push(clearColumnsOf(row))
       yield {
         sequence: after,
         term: row.term,

@@ -3,16 +3,16 @@ import type { ObjectStore } from '../objects/object-store.js'
 import type { ColdStorage } from '../regions/region-data-store.js'
 import type { RegionRegistry } from '../regions/region-registry.js'
 
+/** Opens a region's bucket. Nothing is asked of it yet. */
+export type OpenStore = (place: ColdStorage, region: Region) => Promise<ObjectStore>
+
 /** The buckets of the regions, each opened when it is first needed. Nothing of a region is in another's. */
 export class BucketStores {
   readonly #registry: Pick<RegionRegistry, 'get'>
-  readonly #open: (place: ColdStorage, region: Region) => Promise<ObjectStore>
+  readonly #open: OpenStore
   readonly #stores = new Map<string, Promise<ObjectStore>>()
 
-  constructor(
-    registry: Pick<RegionRegistry, 'get'>,
-    open: (place: ColdStorage, region: Region) => Promise<ObjectStore>,
-  ) {
+  constructor(registry: Pick<RegionRegistry, 'get'>, open: OpenStore) {
     this.#registry = registry
     this.#open = open
   }

@@ -7,17 +7,29 @@ import { putSmall } from './write-object.js'
 
 const CONTENT_TYPE = 'application/vnd.apache.parquet'
 
+/** What of an event is no personal data. */
+export type ClearColumns = Pick<
+  RowToArchive,
+  'sequence' | 'id' | 'project_id' | 'action' | 'category' | 'target_type' | 'occurred_at' | 'received_at' | 'hash'
+>
+
+/** An event without its body and blobs: a run of these is held in memory. */
+export function clearColumnsOf(row: RowToArchive): ClearColumns {
+  const { sequence, id, project_id, action, category, target_type, occurred_at, received_at, hash } = row
+  return { sequence, id, project_id, action, category, target_type, occurred_at, received_at, hash }
+}
+
 /**
  * Writes the clear columns of a run as Parquet, in folders `company=/workspace=/day=`, so that Athena, Trino, Spark or
  * DuckDB query history where it lies. Nothing of it is personal data: an erasure changes nothing in it.
  */
-export async function writeParquet(store: ObjectStore, run: ArchiveRun, rows: readonly RowToArchive[]): Promise<void> {
+export async function writeParquet(store: ObjectStore, run: ArchiveRun, rows: readonly ClearColumns[]): Promise<void> {
   const bytes = new Uint8Array(parquetWriteBuffer({ columnData: columnsOf(rows) }))
   await putSmall(store, parquetKeyOf(archiveKey(run)), bytes, CONTENT_TYPE)
 }
 
-function columnsOf(rows: readonly RowToArchive[]): ColumnSource[] {
-  const text = (name: string, of: (row: RowToArchive) => string | null): ColumnSource => ({
+function columnsOf(rows: readonly ClearColumns[]): ColumnSource[] {
+  const text = (name: string, of: (row: ClearColumns) => string | null): ColumnSource => ({
     name,
     type: 'STRING',
     data: rows.map(of),

@@ -1,10 +1,8 @@
+import type { OpenStore } from '../archive/bucket-stores.js'
 import type { Logger } from 'pino'
 import type { Config } from '../config.js'
 import type { LeaseTimes } from '../jobs/job-runner.js'
 import type { Clock } from '../kernel/clock.js'
-import type { Region } from '../kernel/region.js'
-import type { ObjectStore } from '../objects/object-store.js'
-import type { ColdStorage } from '../regions/region-data-store.js'
 import type { HomeLeaseTimes } from '../regions/region-mode.store.js'
 import type { FailoverOptions } from './failover.js'
 
@@ -35,5 +33,5 @@ export interface AppOptions {
   readonly isAlone?: boolean
   readonly failover?: FailoverOptions
   /** Opens the bucket of a region, otherwise than by its provider. */
-  readonly openStore?: (place: ColdStorage, region: Region) => Promise<ObjectStore>
+  readonly openStore?: OpenStore
 }

@@ -4,15 +4,13 @@ import type { ArchiveDeps } from '../archive/archive-deps.js'
 import { ArchiveFigures } from '../archive/archive-figures.js'
 import { readArchiveFigures } from '../archive/archive-object.store.js'
 import { ArchiveReader } from '../archive/archive-reader.js'
-import { BucketStores } from '../archive/bucket-stores.js'
+import { BucketStores, type OpenStore } from '../archive/bucket-stores.js'
 import { ExportRunner } from '../exports/export-runner.js'
 import { noteSigners } from '../exports/note-signers.js'
 import { readPendingFigures } from '../failover/pending-write.store.js'
 import type { ErasureDeps } from '../gdpr/erasure-deps.js'
 import type { Clock } from '../kernel/clock.js'
-import type { Region } from '../kernel/region.js'
 import { openObjectStore } from '../objects/open-object-store.js'
-import type { ColdStorage } from '../regions/region-data-store.js'
 import { loadRegionSettings } from '../regions/region-data-store.store.js'
 import { replicationBacklog } from '../regions/replica-state.store.js'
 import { replicaErasure } from '../replication/erase-replicas.js'
@@ -124,7 +122,7 @@ function makeArchive(
   clock: Clock,
   log: Logger,
 ): ArchiveDeps {
-  const openConfigured = (place: ColdStorage, region: Region) =>
+  const openConfigured: OpenStore = (place, region) =>
     openObjectStore(place, config.coldStorageSettings.get(region) ?? {}, clock)
   const stores = new BucketStores(registry, openStore ?? openConfigured)
   const alarms = new ArchiveAlarms(log)
