@@ -59,6 +59,7 @@ export async function createOutageWorld(options: WorldOptions = {}): Promise<Out
   }
 }
 
+/** As a server that died would have: what the proxy cut off still holds its locks, for seconds. */
 async function endIdleTransactions({ databases }: World): Promise<void> {
   const client = new Client({ connectionString: databases.superuserUrl(databases.regions.EU.name) })
   await client.connect()
@@ -117,6 +118,7 @@ export const isHome = (world: Pick<World, 'app'>, region: Region = 'EU'): Promis
 
 /** Brings the EU back and waits until its writes go home. */
 export async function heal(world: OutageWorld): Promise<void> {
+  await endIdleTransactions(world)
   await world.eu.set('pass')
   await isHome(world)
   const { gid } = world.acme.in.EU
