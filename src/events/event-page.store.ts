@@ -35,6 +35,7 @@ export class StoredEvent {
   readonly #row: TextRow
   readonly #region: Region
   #occurredAt: Date | undefined
+  #receivedAt: Date | undefined
   #event: AuditEvent | undefined
 
   constructor(row: TextRow, region: Region) {
@@ -55,7 +56,7 @@ export class StoredEvent {
   }
 
   get receivedAt(): Date {
-    return instantFromText(this.#row[9]!)
+    return (this.#receivedAt ??= instantFromText(this.#row[9]!))
   }
 
   /** The event, which is the same object each time: a page may be shown more than once. */
