@@ -45,6 +45,7 @@ export class StoredEvent {
   readonly #row: TextRow
   readonly #place: EventPlace
   #occurredAt: Date | undefined
+  #receivedAt: Date | undefined
   #event: AuditEvent | undefined
 
   constructor(row: TextRow, place: EventPlace) {
@@ -65,7 +66,7 @@ export class StoredEvent {
   }
 
   get receivedAt(): Date {
-    return instantFromText(this.#row[9]!)
+    return (this.#receivedAt ??= instantFromText(this.#row[9]!))
   }
 
   /** The event, which is the same object each time: a page may be shown more than once. */

@@ -36,6 +36,22 @@ export interface FirstPageRequest {
 
 type PageAnswer = RegionAnswer<readonly StoredEvent[]>
 
+/** The page that is held, if any, and where. */
+interface Finding {
+  readonly held: HeldPage | null
+  readonly level: CacheLevel
+}
+
+const nothingHeld: Finding = { held: null, level: 'memory' }
+
+/** What asking for a page over and over has come to. */
+interface Worth {
+  /** How often in a row it had changed since it was held. */
+  changes: number
+  /** How many times it is read without looking whether it is still the same. */
+  pause: number
+}
+
 /** A question that has not been sent yet. */
 interface Unsent {
   readonly mark: symbol
@@ -44,6 +60,10 @@ interface Unsent {
 
 const MEMORY_BYTES_MAX = 32 * 1024 * 1024
 const PAGES_MAX = 10_000
+const QUESTIONS_MAX = 20_000
+/** A page that had changed so often in a row is left alone for some time, doubled with each change from then on. */
+const CHANGES_MAX = 3
+const PAUSE_MAX = 32
 /** Redis forgets what it was given longer ago than twice this. */
 const RESHARE_MS = GROUP_MS_MAX / 2
 const HOUR_MS = 3_600_000
@@ -53,7 +73,8 @@ const HOUR_MS = 3_600_000
  * never believed: with each question goes the version of the page that is held, in the one statement that reads the
  * page, and the database sends events only where its chains are in another state (see `readVersionedPage`). So an event
  * is in the next page as soon as it is committed, by whichever process, and what an erasure took away is in none; and a
- * region that does not answer is not answered for.
+ * region that does not answer is not answered for. Asking for the version costs something too: what is asked for the
+ * first time, or changes with each question, is read as if there were no cache.
  */
 export class FirstPages {
   readonly figures = new CacheFigures()
@@ -63,6 +84,7 @@ export class FirstPages {
     maxSize: MEMORY_BYTES_MAX,
     sizeCalculation: ({ bytes }) => bytes,
   })
+  readonly #worth = new LRUCache<string, Worth>({ max: QUESTIONS_MAX })
   /** Questions that have not been sent yet. What they find is still to come: whoever asks the same now may join. */
   readonly #unsent = new Map<string, Unsent>()
   /** Counts what was dropped, so that a page read before is not kept after. */
@@ -91,11 +113,13 @@ export class FirstPages {
       if (joined.status !== 'UNAVAILABLE') return joined
     }
     const mark = Symbol(name)
+    let isSent = false
     const onSent = (): void => {
+      isSent = true
       if (this.#unsent.get(name)?.mark === mark) this.#unsent.delete(name)
     }
     const answer = this.#ask(name, request, onSent).finally(onSent)
-    this.#unsent.set(name, { mark, answer })
+    if (!isSent) this.#unsent.set(name, { mark, answer })
     return answer
   }
 
@@ -121,7 +145,13 @@ export class FirstPages {
     // Before anything is read: what is dropped from now on is not kept after all.
     const fence = shared?.fence(group) ?? ''
     const drops = this.#drops
-    const { held, level } = await this.#find(name, request)
+    const worth = this.#worth.get(name) ?? { changes: 0, pause: 0 }
+    const isNew = !this.#worth.has(name)
+    if (isNew) this.#worth.set(name, worth)
+    const isPaused = worth.pause > 0
+    if (isPaused) worth.pause--
+    const { held, level } = isPaused ? nothingHeld : await this.#find(name, request)
+    const isPlain = isPaused || (isNew && held === null)
     return gateway.read(
       region,
       [companyId],
@@ -129,17 +159,24 @@ export class FirstPages {
       async (tx, _, servedBy) => {
         onSent()
         // What a replica has is read anew each time: its events are opened with keys of another region.
-        if (servedBy !== region) return readEventPage(tx, { region, servedBy }, page)
+        if (isPlain || servedBy !== region) {
+          this.figures.misses++
+          return readEventPage(tx, { region, servedBy }, page)
+        }
         const found = await readVersionedPage(tx, page, held?.version ?? null)
         if (found === null && held !== null) {
           this.figures.hits[level]++
+          worth.changes = 0
           if (level === 'memory') this.#share(name, group, held, fence)
           else if (drops === this.#drops) this.#held.set(name, held)
           return held.events
         }
         this.figures.misses++
         const fresh = heldPage(request, found!)
-        if (drops === this.#drops) this.#held.set(name, fresh)
+        if (held !== null && ++worth.changes >= CHANGES_MAX) {
+          worth.pause = Math.min(2 ** worth.changes, PAUSE_MAX)
+          this.#held.delete(name)
+        } else if (drops === this.#drops) this.#held.set(name, fresh)
         return fresh.events
       },
       page.workspaces.map(({ id }) => id),
@@ -147,10 +184,7 @@ export class FirstPages {
   }
 
   /** The page as it was when it was last read, if that can still be shown. */
-  async #find(
-    name: string,
-    { region, companyId, now }: FirstPageRequest,
-  ): Promise<{ readonly held: HeldPage | null; readonly level: CacheLevel }> {
+  async #find(name: string, { region, companyId, now }: FirstPageRequest): Promise<Finding> {
     const { shared } = this.#options
     const held = this.#held.get(name) ?? null
     const nowMs = now.getTime()

@@ -55,6 +55,7 @@ describe.skipIf(!hasRedis)(`a first page${needsRedis}`, () => {
   it('that was read before comes from memory, and in another process from Redis', async () => {
     await record(a, EU, { actor: { id: 'ana', email: 'ana@example.com' }, payload: { n: 1 } })
     expect(await counted(a, () => pageOf(a, EU))).toEqual({ memory: 0, redis: 0, misses: 1 })
+    // Asked for again: from now on it is held.
     const first = await pageOf(a, EU)
     expect(await counted(a, () => pageOf(a, EU))).toEqual({ memory: 1, redis: 0, misses: 0 })
     await eventually('the page is in Redis', async () => (await stage.values()) > 0)
@@ -68,7 +69,7 @@ describe.skipIf(!hasRedis)(`a first page${needsRedis}`, () => {
   })
 
   it('that is remembered has the database look at no event', async () => {
-    await pageOf(a, EU)
+    for (let n = 0; n < 3; n++) await pageOf(a, EU)
     const [statement] = await pagesAsked(() => pageOf(a, EU))
     const { text, values } = statement!
     const client = new Client({ connectionString: world.databases.regions.EU.databaseUrl })
@@ -96,6 +97,25 @@ describe.skipIf(!hasRedis)(`a first page${needsRedis}`, () => {
       const small = await sendGraphql(b.url, EU.key, '{ workspaceEvents(first: 1) { nodes { id } } }')
       expect(small.data.workspaceEvents.nodes).toEqual([{ id: two }])
     }
+  })
+
+  it('that is asked for once, or changes each time, is not asked for by its version', async () => {
+    const action = randomUUID()
+    const filter = { actions: [action] }
+    const versioned = async () => {
+      const [statement] = await pagesAsked(() => pageOf(a, EU, filter))
+      return statement!.text.includes('chain_head')
+    }
+    expect(await versioned()).toBe(false)
+    expect(await versioned()).toBe(true)
+    const told: boolean[] = []
+    for (let n = 0; n < 12; n++) {
+      await record(a, EU, { action })
+      told.push(await versioned())
+    }
+    expect(told.filter(Boolean).length).toBeLessThan(6)
+    // It is again once it keeps still.
+    await eventually('it is held', async () => (await counted(a, () => pageOf(a, EU, filter))).memory === 1)
   })
 
   it('that several ask for at once is read once, and again for who asks later', async () => {
