@@ -30,7 +30,7 @@ export const buckets: readonly {
   readonly name: string
   /** Why it can't be tried here. */
   readonly missing: string | undefined
-  open(clock: SettableClock): Promise<OpenBucket>
+  readonly open: (clock: SettableClock) => Promise<OpenBucket>
 }[] = [
   {
     name: 'a folder',
