@@ -21,8 +21,14 @@ create table retention_mark (
   primary key (workspace_id, first_sequence)
 );
 
--- Grows with every change that a copy of the region has to hear of.
+-- Grows with every change that a copy of the region has to hear of, in the order in which the changes are committed: who
+-- takes a number keeps others from taking one until its transaction ends.
 create sequence archive_change;
+create function next_archive_change() returns bigint language plpgsql as $$
+begin
+  perform pg_advisory_xact_lock(7011327456012284);
+  return nextval('archive_change');
+end $$;
 
 -- WRITING: a process is at it, or was. VERIFIED: the bytes in the bucket were read back and are whole. STORED: the
 -- events are there and no longer in the table of events.
@@ -50,7 +56,8 @@ create table archive_object (
   -- What the last verification found; null: it is whole.
   fault text check (fault in ('MISSING', 'ALTERED', 'TRUNCATED', 'SWAPPED', 'WRONG_COUNT', 'BROKEN_CHAIN')),
   checked_at timestamptz(3),
-  change bigint not null default nextval('archive_change'),
+  -- 0 until it is stored.
+  change bigint not null default 0,
   unique (workspace_id, first_sequence),
   check (state = 'WRITING' or (size_bytes is not null and sha256 is not null and root_hash is not null and verified_at is not null))
 );
@@ -304,7 +311,7 @@ begin
   if gone <> counted then
     raise exception 'not every event could be moved' using errcode = '40001';
   end if;
-  update archive_object a set state = 'STORED', storage_class = 'WARM', change = nextval('archive_change') where a.id = object;
+  update archive_object a set state = 'STORED', storage_class = 'WARM', change = next_archive_change() where a.id = object;
   delete from retention_mark m where m.workspace_id = o.workspace_id and m.first_sequence >= o.first_sequence
     and m.last_sequence <= o.last_sequence;
   update retention_mark m set first_sequence = o.last_sequence + 1
@@ -367,7 +374,7 @@ begin
     insert into archive_garbage (key, workspace_id, company_id, noted_at)
     values (o.key, o.workspace_id, o.company_id, moment) on conflict do nothing;
     update archive_object a set key = fresh_key, size_bytes = fresh_size, sha256 = fresh_sha256, revision = a.revision + 1,
-      storage_class = 'WARM', restored_until = null, verified_at = moment, fault = null, checked_at = null, change = nextval('archive_change')
+      storage_class = 'WARM', restored_until = null, verified_at = moment, fault = null, checked_at = null, change = next_archive_change()
     where a.id = object;
   end if;
   delete from deferred_erasure d where d.object_id = object and d.request_id = request;
@@ -402,7 +409,8 @@ begin
   perform set_config('hyrelog.erasing', '', true);
 end $$;
 
--- For copies of the region: which runs of which chains were archived, or rewritten, after a change that they know of.
+-- For copies of the region: which runs of which chains were archived, or rewritten, after the last change that they know
+-- of (0: none). With app.across_tenants set it tells of all tenants.
 create function archived_runs(after bigint, at_most integer)
 returns table (change bigint, workspace_id uuid, company_id uuid, first_sequence bigint, last_sequence bigint, object_id uuid, key text, revision integer, sha256 bytea)
 language sql stable as $$

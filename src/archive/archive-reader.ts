@@ -7,9 +7,8 @@ import type {
   ArchiveObstacle,
   ArchiveSelection,
 } from '../events/archived-events.js'
-import { restoreRequired } from '../events/with-archived.js'
+import { archiveDamaged, restoreRequired } from '../events/with-archived.js'
 import type { Clock } from '../kernel/clock.js'
-import { DomainError } from '../kernel/domain-error.js'
 import { encodeRegionalId } from '../kernel/ids.js'
 import type { Region } from '../kernel/region.js'
 import { ObjectColdError, ObjectNotFoundError, ObjectStoreError } from '../objects/object-errors.js'
@@ -73,7 +72,7 @@ export class ArchiveReader implements ArchiveAccess {
       const lines = await orUnavailable(object.region, () => this.#linesOrObstacle(object))
       // It went cold this moment.
       if (lines === 'COLD') throw restoreRequired([apiId(object)])
-      if (lines === 'DAMAGED') throw damaged(object.region)
+      if (lines === 'DAMAGED') throw archiveDamaged(object.region)
       found.set(object.id, lines)
     }
     return found
@@ -200,8 +199,3 @@ const sizeOf = ({ body, identityBlob, contentBlob }: ArchivedLine): number =>
   LINE_OVERHEAD_BYTES + body.length + (identityBlob?.length ?? 0) + (contentBlob?.length ?? 0)
 
 const apiId = ({ region, id }: ArchiveObject): string => encodeRegionalId('archiveObject', region, id)
-
-const damaged = (region: Region): DomainError =>
-  new DomainError('REGION_UNAVAILABLE', 'An archive object is not what was written; the operators have been told.', {
-    details: { regions: [region] },
-  })

@@ -22,9 +22,11 @@ export async function withArchived(
     const objectIds = [...new Set(own.map(({ archiveObjectId }) => archiveObjectId!))]
     const objects = await archives.require({ region, companyId, objectIds }, withBlobs)
     for (const event of own) {
+      if (!withBlobs) continue
       const line = objects.get(event.archiveObjectId!)?.get(event.sequence)
-      if (line !== undefined)
-        filled.set(event.id, { ...event, identityBlob: line.identityBlob, contentBlob: line.contentBlob })
+      // Without its line an event would look as if it said nothing.
+      if (line === undefined) throw archiveDamaged(region)
+      filled.set(event.id, { ...event, identityBlob: line.identityBlob, contentBlob: line.contentBlob })
     }
   }
   return events.map((event) => filled.get(event.id) ?? event)
@@ -66,6 +68,12 @@ export async function fillPage<T>(
 
 const unavailable = ({ region, latencyMs }: RegionAnswer<unknown>) =>
   ({ region, latencyMs, status: 'UNAVAILABLE', servedBy: null, reason: 'unreachable' }) as const
+
+/** The refusal to answer from an object that is not what was written. */
+export const archiveDamaged = (region: Region): DomainError =>
+  new DomainError('REGION_UNAVAILABLE', 'An archive object is not what was written; the operators have been told.', {
+    details: { regions: [region] },
+  })
 
 /** The refusal to read cold objects. Ids are those of the API. */
 export const restoreRequired = (archiveObjectIds: readonly string[]): DomainError =>

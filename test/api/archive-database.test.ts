@@ -85,6 +85,22 @@ describe('with the login of the service', () => {
   })
 })
 
+it('copies of the region are told which runs left it, across tenants', async () => {
+  await asService(async (client) => {
+    await client.query(`set local app.companies = ''; set local app.across_tenants = 'on'`)
+    const { rows } = await client.query('select * from archived_runs(0, 10)')
+    expect(rows).toEqual([
+      expect.objectContaining({
+        workspace_id: world.acme.in.EU.id,
+        first_sequence: '1',
+        last_sequence: '1',
+        revision: 1,
+      }),
+    ])
+    expect((await client.query('select * from archived_runs($1, 10)', [rows[0].change])).rows).toEqual([])
+  })
+})
+
 it('the owner of the tables moves no stored object and changes no place either', async () => {
   for (const statement of [
     `update archived_event set action = 'x.y'`,
