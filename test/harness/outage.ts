@@ -65,8 +65,8 @@ async function endIdleTransactions({ databases }: World): Promise<void> {
   await client.connect()
   await client.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
-     where datname = any ($1) and state like 'idle in transaction%'`,
-    [[databases.regions.EU.name, databases.control.name]],
+     where datname = $1 and state like 'idle in transaction%'`,
+    [databases.regions.EU.name],
   )
   await client.end()
 }
