@@ -86,19 +86,25 @@ async function copyStretch(
   place: ReplicaPlace,
   chain: ReplicatedChain,
   ahead: Ahead | null,
-  onAhead: (next: Ahead) => void,
+  onAhead: (next: Ahead | null) => void,
 ): Promise<Step> {
-  const read = (after: number): Promise<HomeStretch | null> =>
-    atHome(deps, chain.home, chain.companyId, (tx) => readStretch(tx, chain.workspaceId, after))
+  const readAfter = (after: number): Ahead => {
+    const stretch = atHome(deps, chain.home, chain.companyId, (tx) => readStretch(tx, chain.workspaceId, after))
+    // Awaited later: a failure until then is not an unhandled one.
+    stretch.catch(() => undefined)
+    return { after, stretch }
+  }
+  const { after, stretch: reading } = ahead ?? readAfter((await replicaHeadOf(place, chain))?.sequence ?? 0)
+  // Before the head is locked: a home that hangs keeps no other process from it.
+  const stretch = await reading
+  onAhead(null)
+  if (stretch === null) return 'done'
   return inReplica(place, chain.companyId, async (tx) => {
     const head = await lockReplicaHead(tx, chain.workspaceId)
     if (head === null || head.state !== 'COPYING') return 'elsewhere'
-    const stretch = await (ahead?.after === head.sequence ? ahead.stretch : read(head.sequence))
-    if (stretch === null) return 'done'
-    const after = head.sequence + stretch.count
-    const next = { after, stretch: read(after) }
-    next.stretch.catch(() => undefined)
-    onAhead(next)
+    // Another process was faster: from where it got to, then.
+    if (head.sequence !== after) return { copied: 0 }
+    onAhead(readAfter(after + stretch.count))
     await storeStretch(deps, tx, { place, chain, head, stretch })
     deps.onStep?.('stretch.written')
     return { copied: stretch.count }

@@ -1,7 +1,7 @@
 import { destroyAllKeys } from './destroy-replica-keys.js'
 import type { ReplicaHead } from './replica-chain.js'
 import { inReplica, type ReplicaPlace } from './replica-transaction.js'
-import { deleteReplicaHead, deleteRows, markForPurge, resetReplica } from './replica.store.js'
+import { deleteReplicaHead, deleteRows, holdPurging, markForPurge, resetReplica } from './replica.store.js'
 import type { ReplicationDeps } from './replication-deps.js'
 
 const ROWS_PER_STEP = 5_000
@@ -40,6 +40,8 @@ export async function purgeReplicas(
   const ids = heads.map(({ workspaceId }) => workspaceId)
   await inReplica(place, companyId, (tx) => markForPurge(tx, ids))
   for (const head of heads) await purgeRows(deps, place, head, signal)
+  // Wanted again meanwhile, and begun anew: then its keys are in use.
+  for (const id of ids) if (!(await inReplica(place, companyId, (tx) => holdPurging(tx, id)))) return 0
   await destroyAllKeys(deps, place, { companyId, home }, signal)
   deps.onStep?.('replica.keys_destroyed')
   await inReplica(place, companyId, async (tx) => {

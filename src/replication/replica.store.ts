@@ -248,8 +248,22 @@ export async function markForPurge(tx: Transaction, workspaceIds: readonly strin
 
 const rowTables = ['event', 'tombstone', 'merkle_node', 'checkpoint_history', 'checkpoint'] as const
 
-/** Deletes up to `limit` rows of each kind; answers how many there were. */
+/** Whether the replica is being deleted; if so, it is held until the transaction ends: nobody begins it anew meanwhile. */
+export async function holdPurging(tx: Transaction, workspaceId: string): Promise<boolean> {
+  const rows = await tx.query(
+    `select 1 from chain_head where workspace_id = $1 and state = 'PURGING' for update`,
+    [workspaceId],
+    'hold_purging',
+  )
+  return rows.length > 0
+}
+
+/**
+ * Deletes up to `limit` rows of each kind of a replica that is to be deleted; answers how many there were. None of one
+ * that another process has emptied and begun anew.
+ */
 export async function deleteRows(tx: Transaction, workspaceId: string, limit: number): Promise<number> {
+  if (!(await holdPurging(tx, workspaceId))) return 0
   let deleted = 0
   for (const table of rowTables) {
     const [row] = await tx.query<{ count: number }>(

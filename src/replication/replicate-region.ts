@@ -7,9 +7,9 @@ import { dropArchived } from './drop-archived.js'
 import { type HomeHead, readHomeHeads } from './home.store.js'
 import { emptyReplica, purgeReplicas } from './purge-replicas.js'
 import type { ReplicaHead } from './replica-chain.js'
-import { inReplica, overReplicas, type ReplicaPlace } from './replica-transaction.js'
+import { inReplica, overHome, overReplicas, type ReplicaPlace } from './replica-transaction.js'
 import { createReplicaHeads, listReplicaHeads, markFilled } from './replica.store.js'
-import { type ReplicationDeps, STEP_TIMEOUT_MS } from './replication-deps.js'
+import type { ReplicationDeps } from './replication-deps.js'
 
 /** Rows of one replica that one run compares with its home. */
 const ROWS_CHECKED_MAX = 100_000
@@ -37,9 +37,9 @@ export async function replicateRegion(
 ): Promise<ReplicationRound> {
   const planned = await listPlannedReplicas(deps.control, replica)
   onPlanned(planned)
-  return deps.registry.use(replica, async (place) => {
-    const heads = await adjustReplicas(deps, place, planned, signal)
-    return copyAll(deps, place, heads, signal)
+  return inRegion(deps, replica, signal, async (own, place) => {
+    const heads = await adjustReplicas(own, place, planned, signal)
+    return copyAll(own, place, heads, signal)
   })
 }
 
@@ -50,10 +50,19 @@ export const replicateSome = (
   workspaceIds: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<ReplicationRound> =>
-  deps.registry.use(replica, async (place) => {
+  inRegion(deps, replica, signal, async (own, place) => {
     const heads = await overReplicas(place, (tx) => listReplicaHeads(tx, [...workspaceIds]))
-    return copyAll(deps, place, heads, signal)
+    return copyAll(own, place, heads, signal)
   })
+
+/** Does something in a region that ends soon after the signal is aborted, whatever hangs. */
+const inRegion = <T>(
+  deps: ReplicationDeps,
+  replica: Region,
+  signal: AbortSignal,
+  work: (own: ReplicationDeps, place: ReplicaPlace) => Promise<T>,
+): Promise<T> =>
+  deps.registry.use(replica, ({ region, database }) => work({ ...deps, signal }, { region, database, signal }))
 
 async function copyAll(
   deps: ReplicationDeps,
@@ -116,9 +125,7 @@ async function copyFrom(
 ): Promise<{ readonly copied: number; readonly behind: readonly string[] }> {
   // After the replicas' own heads: so none can seem to be ahead of its home.
   const ids = heads.map(({ workspaceId }) => workspaceId)
-  const homeHeads = await deps.registry.use(home, ({ database }) =>
-    database.transaction({ readOnly: true, timeoutMs: STEP_TIMEOUT_MS }, (tx) => readHomeHeads(tx, ids)),
-  )
+  const homeHeads = await overHome(deps, home, (tx) => readHomeHeads(tx, ids))
   const byId = new Map(homeHeads.map((head) => [head.workspaceId, head]))
   let copied = 0
   const behind: string[] = []
@@ -188,16 +195,16 @@ async function report(
  * run.
  */
 export async function tendReplicas(deps: ReplicationDeps, replica: Region, signal: AbortSignal): Promise<number> {
-  return deps.registry.use(replica, async (place) => {
+  return inRegion(deps, replica, signal, async (within, place) => {
     const heads = (await overReplicas(place, (tx) => listReplicaHeads(tx))).filter(({ state }) => state === 'COPYING')
     let checked = 0
     for (const own of Map.groupBy(heads, ({ companyId, home }) => `${companyId} ${home}`).values()) {
       const [{ companyId, home }] = own as [ReplicaHead]
       try {
-        await destroyOrphanedKeys(deps, place, { companyId, home }, signal)
+        await destroyOrphanedKeys(within, place, { companyId, home }, signal)
         for (const head of own) {
-          await dropArchived(deps, place, head, signal)
-          checked += await checkReplica(deps, place, head, ROWS_CHECKED_MAX, signal)
+          await dropArchived(within, place, head, signal)
+          checked += await checkReplica(within, place, head, ROWS_CHECKED_MAX, signal)
         }
       } catch (error) {
         if (signal.aborted) throw error

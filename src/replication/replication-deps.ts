@@ -17,9 +17,13 @@ export interface ReplicationDeps {
   readonly alarms: ReplicaAlarms
   readonly reports: ReplicaReports
   readonly log: Log
+  /** Ends what is under way in a database once it is aborted. */
+  readonly signal?: AbortSignal
   /** Told between the steps, so that a test can stop there. */
   readonly onStep?: (step: string) => void
 }
 
-/** One statement or a few, in either database. */
+/** One step in a replica's database. */
 export const STEP_TIMEOUT_MS = 30_000
+/** What is read at home meanwhile: a home that hangs is not waited for as long. */
+export const HOME_TIMEOUT_MS = 10_000

@@ -10,7 +10,7 @@ const IDLE_POLL_MS = 10_000
 /** After a commit, so that several commits make one round. */
 const GATHER_MS = 50
 /** The longest pause after failures in a row. */
-const BACKOFF_MS_MAX = 15_000
+const BACKOFF_MS_MAX = 5_000
 
 export interface ReplicatorDeps extends ReplicationDeps {
   /** Told of each failed round; the replicator goes on by itself. */

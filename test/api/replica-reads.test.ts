@@ -200,6 +200,27 @@ describe('a replica', () => {
     expect(outcome(await world.gql(own.key, '{ workspaceEvents { nodes { id } } }'))).toBe('OK')
   })
 
+  it('that is behind says by how much', async () => {
+    await au.set('refuse')
+    // Home is down, so that nobody says otherwise meanwhile.
+    const set = (sequence: number, since: string) =>
+      world.app.control.query(
+        `update replica_chain set sequence = $2, current_at = now() - $3::interval where workspace_id = $1`,
+        [own.id, sequence, since],
+      )
+    await set(1, '1 hour')
+    const behind = (await globalEvents()).regions.find(({ region }) => region === 'AU')!
+    expect(behind).toMatchObject({ status: 'SERVED_BY_REPLICA', replicationLagEvents: 1 })
+    expect(behind.replicationLagSeconds).toBeGreaterThanOrEqual(3_600)
+    const { data } = await world.gql(
+      world.acme.key,
+      '{ companyRegions { primary { replicationLagEvents } replicas { replicationLagEvents replicationLagSeconds } } }',
+    )
+    expect(data.companyRegions.primary.replicationLagEvents).toBeNull()
+    expect(data.companyRegions.replicas[0].replicationLagEvents).toBe(1)
+    await set(2, '0 s')
+  })
+
   it('that is behind an erasure is not read, whatever it still holds', async () => {
     await au.set('refuse')
     await world.app.control.query('insert into erasure_floor (workspace_id, company_id, sequence) values ($1, $2, 3)', [

@@ -69,7 +69,7 @@ beforeAll(async () => {
       tenant.key,
       `{ workspaceEvents(filter: { actorId: "${personal.id}", actorEmail: "${personal.email}" }) { nodes { actor { id email name } payload changes { old } } } }`,
     )
-    if (found.data.workspaceEvents.nodes.length !== 5) throw new Error(JSON.stringify(found))
+    if (found.data?.workspaceEvents.nodes.length !== 5) throw new Error('the events are not found')
   }
   await eventually('the index knows them', async () => (await app.indexer.pendingOf('EU')) === 0)
   await eventually('the replica has them', async () => {
