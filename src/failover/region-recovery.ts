@@ -71,6 +71,7 @@ export class RegionRecovery {
       drained = await this.#drain(region, signal)
       if (!signal.aborted) drained += await this.#comeHome(region)
     }
+    if (mode?.mode === 'CLOSING' && !(await watch.isDown(region))) await modes.reopen(region)
     await destroyIdleKeys(this.#deps, region)
     return drained
   }

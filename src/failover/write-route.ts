@@ -7,6 +7,9 @@ import type { RegionModes } from '../regions/region-modes.js'
 import type { PendingQueue } from './pending-queue.js'
 import type { RegionWatch } from './region-watch.js'
 
+/** How often one request has a region closed that turns out to be open again. */
+const CLOSINGS_MAX = 3
+
 export interface WriteRouteDeps {
   readonly modes: RegionModes
   readonly queue: PendingQueue
@@ -27,15 +30,18 @@ export function createWriteRoute({ modes, queue, watch }: WriteRouteDeps): Recor
       let obstacle = cause
       // What may have been committed can't be again; from the queue it is taken home by its id.
       const mustQueue = cause instanceof RegionDownError || cause instanceof OutcomeUnknownError
-      for (;;) {
+      const nothing = mustQueue ? mayHaveBeenKept : nothingWasKept
+      for (let closings = 0; ;) {
         const where = await modes.settled(region, deadline)
-        if (where === null) throw unavailable(region, 'nothing was kept')
+        if (where === null) throw unavailable(region, nothing)
         if ('mode' in where) {
-          const outcomes = await orUnavailable(region, () => queue.insert(where, requests, deadline))
+          const outcomes = await orUnavailable(region, nothing, () => queue.insert(where, requests, deadline))
           if (outcomes !== null) return outcomes
           obstacle = null
           continue
         }
+        // Its closing is taken back each time: asking for it over and over would only be in everybody's way.
+        if (closings++ === CLOSINGS_MAX) throw unavailable(region, nothing, cause)
         if (!mustQueue) {
           if (obstacle === null || obstacle instanceof NotHomeError) return null
           if (!(await watch.isDown(region))) {
@@ -46,28 +52,26 @@ export function createWriteRoute({ modes, queue, watch }: WriteRouteDeps): Recor
             throw obstacle
           }
         }
-        await orUnavailable(region, () => modes.close(region))
+        await orUnavailable(region, nothing, () => modes.close(region))
         obstacle = null
       }
     },
   }
 }
 
-async function orUnavailable<T>(region: Region, work: () => Promise<T>): Promise<T> {
+async function orUnavailable<T>(region: Region, nothing: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error
-    if (error.commitUnknown)
-      throw unavailable(
-        region,
-        'the events may have been kept. Repeating the request with the same idempotency keys is safe',
-        error,
-      )
-    if (error.unavailable) throw unavailable(region, 'nothing was kept', error)
+    if (error.commitUnknown) throw unavailable(region, mayHaveBeenKept, error)
+    if (error.unavailable) throw unavailable(region, nothing, error)
     throw error
   }
 }
+
+const nothingWasKept = 'nothing was kept'
+const mayHaveBeenKept = 'the events may have been kept. Repeating the request with the same idempotency keys is safe'
 
 const unavailable = (region: Region, what: string, cause?: unknown): DomainError =>
   new DomainError(

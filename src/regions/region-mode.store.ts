@@ -113,6 +113,25 @@ export async function openHome(tx: Transaction, region: Region, evenIfQueued: bo
   return readMode(tx, region)
 }
 
+/**
+ * HOME again of a region that takes writes and whose closing can't be finished soon: a process that has not been heard of
+ * for `leaseMs` may believe in HOME for the ten minutes of an outage of control. Nothing can have been queued meanwhile.
+ */
+export async function reopenHome(control: Database, region: Region, leaseMs: number, timeoutMs: number) {
+  return control.transaction({ timeoutMs }, async (tx) => {
+    await lockMode(tx, region)
+    await tx.query(
+      `update region_mode m set mode = 'HOME', epoch = epoch + 1, since = now(), pending_key = null
+       where m.region = $1 and m.mode = 'CLOSING' and m.failed_over_at is null and exists (
+         select from home_lease l where coalesce((l.acknowledged ->> m.region)::bigint, -1) < m.epoch
+           and clock_timestamp() > l.renewed_at + interval '1 millisecond' * $2::double precision)`,
+      [region, leaseMs],
+      'region_mode_reopen',
+    )
+    return readMode(tx, region)
+  })
+}
+
 /** Keeps everybody from reading or changing a region's mode until the transaction ends. */
 export async function lockMode(tx: Transaction, region: Region): Promise<void> {
   await tx.query('select change_region_mode($1)', [region], 'region_mode_change')

@@ -12,6 +12,7 @@ import {
   forgetLeases,
   type HomeLeaseTimes,
   renewLease,
+  reopenHome,
 } from './region-mode.store.js'
 
 /**
@@ -185,6 +186,15 @@ export class RegionModes {
     this.learn(await close().catch(close))
   }
 
+  /**
+   * Takes the closing of a region back, which takes writes again, where a process that is not heard of would keep it from
+   * ending for minutes. Throws DatabaseError where the control database does not answer.
+   */
+  async reopen(region: Region): Promise<void> {
+    this.learn(await reopenHome(this.#deps.control, region, this.#times.leaseMs, CONTROL_TIMEOUT_MS))
+    this.reset()
+  }
+
   #leftMs(): number {
     const { leaseMs, outageLeaseMs } = this.#times
     return this.#renewedMs + (this.#isControlAway ? outageLeaseMs : leaseMs) - MARGIN_MS - performance.now()
@@ -264,9 +274,12 @@ export class RegionModes {
     const under = this.#finishing.get(region)
     if (under !== undefined) return under
     const { control } = this.#deps
-    const finishing = finishClosing(control, region, this.#times, CONTROL_TIMEOUT_MS)
-      .then((mode) => this.learn(mode))
-      .finally(() => this.#finishing.delete(region))
+    const finish = async (): Promise<void> => {
+      // That control was away is noted first: whoever missed it, too, may believe in HOME for longer than a lease.
+      if (this.#hasMissedControl) await this.#renewOnce()
+      this.learn(await finishClosing(control, region, this.#times, CONTROL_TIMEOUT_MS))
+    }
+    const finishing = finish().finally(() => this.#finishing.delete(region))
     this.#finishing.set(region, finishing)
     return finishing
   }

@@ -105,7 +105,7 @@ describe('a process that is not heard of', () => {
   })
 
   it('goes on while control is down, for as long as nobody could have changed anything', async () => {
-    const times = { leaseMs: 2_000, outageLeaseMs: 60_000 }
+    const times = { leaseMs: 3_000, outageLeaseMs: 60_000 }
     expect.hasAssertions()
     await inWorld({ homeLeaseTimes: times }, async (world) => {
       const cut = await TcpProxy.before(world.databases.control.databaseUrl)
@@ -138,6 +138,49 @@ describe('a process that is not heard of', () => {
         return again.data?.ingestEvent?.receipt.status === 'QUEUED'
       })
       await heal(world)
+      await other.app.close()
+      await cut.close()
+    })
+  })
+})
+
+describe('a process that died while control was down', () => {
+  it('keeps a region from being queued for, but not from recording once it is back', async () => {
+    expect.hasAssertions()
+    await inWorld({ homeLeaseTimes: { leaseMs: 3_000, outageLeaseMs: 600_000 } }, async (world) => {
+      const cut = await TcpProxy.before(world.databases.control.databaseUrl)
+      const other = await world.another({ controlUrl: (url) => cut.urlFor(url) })
+      await ingest(world, 'known')
+      await cut.set('refuse')
+      await world.controlProxy.set('refuse')
+      await eventually('control to be missed, and facts to be used without it', async () => {
+        const answer = await ingestAt(world.url, world.acme.in.EU.key, event('on'))
+        const renewed = await world.app.control.query('select 1').catch(() => null)
+        return outcome(answer) === 'OK' && renewed === null
+      })
+      await eventually('its lease to be late', async () => {
+        const client = new Client({ connectionString: world.databases.superuserUrl(world.databases.control.name) })
+        await client.connect()
+        const { rows } = await client.query(
+          "select from home_lease having min(renewed_at) < clock_timestamp() - interval '4 seconds'",
+        )
+        await client.end()
+        return rows.length > 0
+      })
+      await world.controlProxy.set('pass')
+      await world.eu.set('refuse')
+      await eventually('the region to be closed', async () => {
+        await ingestAt(world.url, world.acme.in.EU.key, event('neither'))
+        return world.app.modes.of('EU')?.mode === 'CLOSING'
+      })
+      await world.eu.set('pass')
+      await eventually('it to record again', async () => {
+        const answer = await ingestAt(world.url, world.acme.in.EU.key, event('home'))
+        return answer.data?.ingestEvent?.receipt.status === 'RECORDED'
+      })
+      expect(world.app.modes.of('EU')).toMatchObject({ mode: 'HOME' })
+      expect(await world.pending()).toBe(0)
+      await cut.set('pass')
       await other.app.close()
       await cut.close()
     })
