@@ -54,17 +54,21 @@ export async function registerSigningKeys(
   },
   now: Date,
 ): Promise<PublishedKey[]> {
-  await control.query(
-    `insert into signing_key (name, region, public_key, created_at)
-     select $1, $2, k, $4 from unnest($3::bytea[]) as k on conflict do nothing`,
-    [keys.name, keys.region, keys.known, now],
-    { name: 'publish_signing_keys', timeoutMs: TIMEOUT_MS },
-  )
-  await control.query(
-    `update signing_key set retired_at = $3 where name = $1 and public_key <> $2 and retired_at is null
-       and exists (select from signing_key where name = $1 and public_key = $2 and retired_at is null)`,
-    [keys.name, keys.current, now],
-    { name: 'retire_signing_keys', timeoutMs: TIMEOUT_MS },
-  )
+  // Together: between the two a process that still has the former key would take the new one for a stranger's and retire
+  // it, for ever.
+  await control.transaction({ timeoutMs: TIMEOUT_MS }, async (tx) => {
+    await tx.query(
+      `insert into signing_key (name, region, public_key, created_at)
+       select $1, $2, k, $4 from unnest($3::bytea[]) as k on conflict do nothing`,
+      [keys.name, keys.region, keys.known, now],
+      'publish_signing_keys',
+    )
+    await tx.query(
+      `update signing_key set retired_at = $3 where name = $1 and public_key <> $2 and retired_at is null
+         and exists (select from signing_key where name = $1 and public_key = $2 and retired_at is null)`,
+      [keys.name, keys.current, now],
+      'retire_signing_keys',
+    )
+  })
   return (await listSigningKeys(control)).filter(({ name }) => name === keys.name)
 }
