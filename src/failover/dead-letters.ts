@@ -36,15 +36,15 @@ export interface DeadLetterPage {
 }
 
 /**
- * Events that a region would not take, newest first. Staff only: UNAUTHENTICATED, FORBIDDEN, TOTP_REQUIRED,
- * BAD_USER_INPUT (cursor), REGION_UNAVAILABLE (CONTROL).
+ * Events that a region would not take, newest first; that they were looked at is in the admin logs of their companies.
+ * Staff only: UNAUTHENTICATED, FORBIDDEN, TOTP_REQUIRED, BAD_USER_INPUT (cursor), REGION_UNAVAILABLE (CONTROL).
  */
 export async function listDeadLetters(
   { drain: { control }, cursorKey }: DeadLetterDeps,
   viewer: Viewer,
   input: { readonly region: Region; readonly page: PageRequest },
 ): Promise<DeadLetterPage> {
-  admitSession(viewer, 'deadLetters')
+  const session = admitSession(viewer, 'deadLetters')
   const { region, page } = input
   const codec = cursorCodec(cursorKey, { list: 'deadLetters', region })
   const position = page.cursor === null ? null : codec.decode(page.cursor, page.cursorField)
@@ -55,6 +55,9 @@ export async function listDeadLetters(
   )
   const more = found.length > page.size
   const own = found.slice(0, page.size)
+  if (session.kind === 'staff')
+    for (const companyId of new Set(own.map((letter) => letter.companyId)))
+      await session.recordRead('deadLetters', companyId)
   return {
     letters: forward ? own : own.toReversed(),
     hasNextPage: forward ? more : position !== null,

@@ -210,6 +210,13 @@ describe('an idempotency key', () => {
       attempts: 3,
     })
     expect(JSON.stringify(listed)).not.toContain('dead@example.com')
+    const chief = await asPerson(world, { staffRole: 'SUPER_ADMIN' })
+    const log = await chief.gql(`{ adminLog(companyId: "${world.acme.gid}") { nodes { action actorId payload } } }`)
+    expect(log.data.adminLog.nodes).toContainEqual({
+      action: 'staff.read',
+      actorId: staff.gid,
+      payload: { operation: 'deadLetters', staffRole: 'SUPPORT_ADMIN' },
+    })
     expect((await eventById(other.eventId)).data.event).toBeNull()
     await chain()
   })
