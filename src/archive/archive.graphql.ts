@@ -1,6 +1,6 @@
 import { Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql'
 import { NodeType } from '../graphql/node.graphql.js'
-import { PageInfoType } from '../graphql/page-info.graphql.js'
+import { pageInfoOf, PageInfoType } from '../graphql/page-info.graphql.js'
 import { RegionEnum } from '../graphql/region.graphql.js'
 import { DateTimeScalar, SafeIntScalar, Sha256Scalar } from '../graphql/scalars.js'
 import { encodeRegionalId } from '../kernel/ids.js'
@@ -208,15 +208,7 @@ export class ArchiveObjectConnectionType {
 
   @Field(() => PageInfoType, { description: 'Where the page lies in the list.' })
   get pageInfo(): PageInfoType {
-    const { objects, hasNextPage, hasPreviousPage, cursorOf } = this.page
-    const first = objects[0]
-    const last = objects.at(-1)
-    return {
-      hasNextPage,
-      hasPreviousPage,
-      startCursor: first === undefined ? null : cursorOf(first),
-      endCursor: last === undefined ? null : cursorOf(last),
-    }
+    return pageInfoOf(this.page.objects, this.page)
   }
 
   @Field(() => SafeIntScalar, { description: 'How many objects there are.' })

@@ -3,7 +3,7 @@ import { requireWorkspaceReader } from '../auth/permissions.js'
 import type { Viewer } from '../auth/viewer.js'
 import type { ControlFacts } from '../directory/control-facts.js'
 import type { WorkspaceFacts } from '../directory/facts.js'
-import type { PageRequest } from '../graphql/page-arguments.js'
+import { pageOf, type PageRequest } from '../graphql/page-arguments.js'
 import type { Clock } from '../kernel/clock.js'
 import { cursorCodec } from '../kernel/cursor.js'
 import { badInput } from '../kernel/domain-error.js'
@@ -63,19 +63,16 @@ export async function listArchiveObjects(
   const scope = { list: 'archiveObjects', workspace: workspace.id, from: range.from, to: range.to }
   const codec = cursorCodec(deps.cursorKey, scope)
   const position = page.cursor === null ? null : positionOf(codec.decode(page.cursor, page.cursorField))
-  const forward = page.direction === 'forward'
-  const direction = forward ? 'older' : 'newer'
+  const direction = page.direction === 'forward' ? 'older' : 'newer'
   const { id, companyId, dataRegion: region } = workspace
   const read = <T>(work: Parameters<typeof inRegion<T>>[3]): Promise<T> => inRegion(deps, region, companyId, work)
   const found = await read((tx) =>
     readObjectPage(tx, region, id, { ...range, direction, position, limit: page.size + 1 }),
   )
-  const more = found.length > page.size
-  const objects = forward ? found.slice(0, page.size) : found.slice(0, page.size).toReversed()
+  const { items: objects, ...rest } = pageOf(found, page)
   return {
     objects,
-    hasNextPage: forward ? more : position !== null,
-    hasPreviousPage: forward ? position !== null : more,
+    ...rest,
     cursorOf: (object) => codec.encode(keysetOf(object)),
     total: () => read((tx) => countObjects(tx, id, range)),
   }

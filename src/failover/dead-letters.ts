@@ -5,7 +5,7 @@ import type { Viewer } from '../auth/viewer.js'
 import { DatabaseError } from '../db/database-error.js'
 import { orControlUnavailable } from '../directory/with-control.js'
 import { isOutage, OutcomeUnknownError } from '../events/batch-transaction.js'
-import type { PageRequest } from '../graphql/page-arguments.js'
+import { pageOf, type PageRequest } from '../graphql/page-arguments.js'
 import { cursorCodec } from '../kernel/cursor.js'
 import { DomainError, notFound } from '../kernel/domain-error.js'
 import { encodeRegionalId } from '../kernel/ids.js'
@@ -48,20 +48,17 @@ export async function listDeadLetters(
   const { region, page } = input
   const codec = cursorCodec(cursorKey, { list: 'deadLetters', region })
   const position = page.cursor === null ? null : codec.decode(page.cursor, page.cursorField)
-  const forward = page.direction === 'forward'
-  const direction = forward ? 'older' : 'newer'
+  const direction = page.direction === 'forward' ? 'older' : 'newer'
   const found = await orControlUnavailable(() =>
     readDeadLetters(control, { region, direction, position, limit: page.size + 1 }),
   )
-  const more = found.length > page.size
-  const own = found.slice(0, page.size)
+  const { items: letters, ...rest } = pageOf(found, page)
   if (session.kind === 'staff')
-    for (const companyId of new Set(own.map((letter) => letter.companyId)))
+    for (const companyId of new Set(letters.map((letter) => letter.companyId)))
       await session.recordRead('deadLetters', companyId)
   return {
-    letters: forward ? own : own.toReversed(),
-    hasNextPage: forward ? more : position !== null,
-    hasPreviousPage: forward ? position !== null : more,
+    letters,
+    ...rest,
     cursorOf: ({ failedAt, eventId }) => codec.encode({ timeMs: failedAt.getTime(), uuid: eventId }),
     total: () => orControlUnavailable(() => countDeadLetters(control, region)),
   }

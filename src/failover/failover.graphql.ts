@@ -1,5 +1,5 @@
 import { Field, Float, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql'
-import { PageInfoType } from '../graphql/page-info.graphql.js'
+import { pageInfoOf, PageInfoType } from '../graphql/page-info.graphql.js'
 import { RegionEnum } from '../graphql/region.graphql.js'
 import { DateTimeScalar, SafeIntScalar } from '../graphql/scalars.js'
 import { encodeId, encodeRegionalId } from '../kernel/ids.js'
@@ -195,15 +195,7 @@ export class DeadLetterConnectionType {
 
   @Field(() => PageInfoType, { description: 'Where the page lies in the list.' })
   get pageInfo(): PageInfoType {
-    const { letters, hasNextPage, hasPreviousPage, cursorOf } = this.page
-    const first = letters[0]
-    const last = letters.at(-1)
-    return {
-      hasNextPage,
-      hasPreviousPage,
-      startCursor: first === undefined ? null : cursorOf(first),
-      endCursor: last === undefined ? null : cursorOf(last),
-    }
+    return pageInfoOf(this.page.letters, this.page)
   }
 
   @Field(() => SafeIntScalar, { description: 'How many there are.' })
