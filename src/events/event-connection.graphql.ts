@@ -59,10 +59,17 @@ export class RegionFetchType {
   @Field(() => String, {
     nullable: true,
     description:
-      'A stable word for what went wrong: timeout, unreachable, starting, overloaded, not_configured or error. Null where all went well.',
+      'A stable word for what went wrong: timeout, unreachable, starting, overloaded, failed_over, not_configured or error. Null where all went well.',
   })
   get reason(): string | null {
     return this.report.reason
+  }
+
+  @Field(() => Boolean, {
+    description: 'Whether events were accepted for it that wait to be recorded in it, and are in no page yet.',
+  })
+  pendingWrites(): Promise<boolean> {
+    return this.report.hasWaiting()
   }
 
   @Field(() => SafeIntScalar, {
@@ -150,11 +157,21 @@ export class AuditEventConnectionType extends EventPageType {
   }
 }
 
+/** Whether a page has all events of a region that it should have. */
+async function isWhole({ region, status, servedBy, lag, hasWaiting }: RegionReport): Promise<boolean> {
+  if (status === 'UNAVAILABLE') return false
+  if (servedBy !== region && (await lag())?.events !== 0) return false
+  return !(await hasWaiting())
+}
+
 @ObjectType('GlobalEventConnection', { description: 'A page of events merged from several regions.' })
 export class GlobalEventConnectionType extends EventPageType {
-  @Field(() => Boolean, { description: "False where some region's events are missing from this page." })
-  get complete(): boolean {
-    return this.page.regions.every(({ status }) => status !== 'UNAVAILABLE')
+  @Field(() => Boolean, {
+    description:
+      "False where some region's events are missing from this page, or may be: it did not answer, a replica that stood in is not known to have all of them, or some wait to be recorded in it.",
+  })
+  async complete(): Promise<boolean> {
+    return (await Promise.all(this.page.regions.map(isWhole))).every(Boolean)
   }
 
   @Field(() => [RegionFetchType], { description: 'How each region answered for this page.' })

@@ -13,6 +13,8 @@ export interface RegionReport {
   readonly reason: string | null
   /** How far the replica that stood in is behind; null where none did, or where nobody knows. Never rejects. */
   readonly lag: () => Promise<Pick<ReplicaLag, 'events' | 'seconds'> | null>
+  /** Whether events were accepted for it that wait to be recorded; true too where that can't be found out. Never rejects. */
+  readonly hasWaiting: () => Promise<boolean>
 }
 
 /** How many events match, up to a limit. */

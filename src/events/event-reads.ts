@@ -13,6 +13,8 @@ export interface WaitingEvents {
   mayHold(this: void, region: Region): boolean
   /** Whether this one, of one of these workspaces, does. REGION_UNAVAILABLE (CONTROL). Ids are UUIDs. */
   hold(this: void, eventId: string, workspaceIds: readonly string[]): Promise<boolean>
+  /** Whether any of these workspaces of a company do. REGION_UNAVAILABLE (CONTROL). */
+  holdAny(this: void, region: Region, companyId: string, workspaceIds: readonly string[]): Promise<boolean>
 }
 
 /** What reading events takes. */

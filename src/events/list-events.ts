@@ -144,6 +144,7 @@ export async function listEvents(
     regions: answers.map((answer) => ({
       ...reportOf(answer, events),
       lag: lagOf(deps, reach.companyId, answer),
+      hasWaiting: waitingOf(deps, reach.companyId, answer.region, windowsByRegion.get(answer.region) ?? []),
     })),
   }
 }
@@ -163,7 +164,24 @@ function lagOf(deps: EventReads, companyId: string, answer: RegionAnswer<unknown
       }))
 }
 
-const reportOf = (answer: RegionAnswer<unknown>, events: readonly AuditEvent[]): Omit<RegionReport, 'lag'> => ({
+/** Looked up when asked for, and only while the region's writes may be waiting. */
+function waitingOf(
+  { waiting }: EventReads,
+  companyId: string,
+  region: Region,
+  workspaces: readonly WorkspaceFacts[],
+): () => Promise<boolean> {
+  let found: Promise<boolean> | undefined
+  if (waiting?.mayHold(region) !== true) return () => Promise.resolve(false)
+  const ids = workspaces.map(({ id }) => id)
+  // Where control does not say, they may.
+  return () => (found ??= waiting.holdAny(region, companyId, ids).catch(() => true))
+}
+
+const reportOf = (
+  answer: RegionAnswer<unknown>,
+  events: readonly AuditEvent[],
+): Omit<RegionReport, 'lag' | 'hasWaiting'> => ({
   region: answer.region,
   status: answer.status,
   servedBy: answer.servedBy,

@@ -188,6 +188,21 @@ export async function isPending(control: Database, eventId: string, workspaceIds
   return rows.length > 0
 }
 
+/** Whether any event of these workspaces of a company waits for a region. */
+export async function isAnyPending(
+  control: Database,
+  region: Region,
+  companyId: string,
+  workspaceIds: readonly string[],
+): Promise<boolean> {
+  const rows = await control.query(
+    'select id from pending_write where company_id = $1 and region = $2 and workspace_id = any ($3::uuid[]) limit 1',
+    [companyId, region, workspaceIds],
+    { timeoutMs: TIMEOUT_MS, name: 'pending_write_of_workspaces' },
+  )
+  return rows.length > 0
+}
+
 /** How many events of a company wait for a region that a subject did, or was the target of. */
 export async function countTaggedPending(
   control: Database,

@@ -66,9 +66,23 @@ export async function* iterateGlobalEvents(
   }
 }
 
+/** Why events of a region may be missing from a page; null where none are. */
+function faultOf({
+  status,
+  region,
+  servedBy,
+  reason,
+  replicationLagEvents,
+  pendingWrites,
+}: RegionReport): string | null {
+  if (status === 'UNAVAILABLE') return reason ?? 'unavailable'
+  if (servedBy !== region && replicationLagEvents !== 0) return `a replica in ${servedBy} that may be behind`
+  return pendingWrites ? 'some wait to be recorded' : null
+}
+
 function incompletePage(reports: readonly RegionReport[]): HyreLogError {
-  const missing = reports.filter((report) => report.status === 'UNAVAILABLE')
-  const reasons = missing.map((report) => `${report.region} (${report.reason ?? 'unavailable'})`).join(', ')
+  const missing = reports.filter((report) => faultOf(report) !== null)
+  const reasons = missing.map((report) => `${report.region} (${faultOf(report)})`).join(', ')
   return new HyreLogError('INCOMPLETE_PAGE', `Events are missing from this page: ${reasons}.`, {
     regions: missing.map((report) => report.region),
   })

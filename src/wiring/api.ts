@@ -8,7 +8,7 @@ import { publishedKeys } from '../checkpoints/published-keys.js'
 import { createDirectoryLoaders } from '../directory/directory-loaders.js'
 import { orControlUnavailable } from '../directory/with-control.js'
 import { openDownload } from '../exports/open-download.js'
-import { isPending } from '../failover/pending-write.store.js'
+import { isAnyPending, isPending } from '../failover/pending-write.store.js'
 import { type RegionStatusDeps, readRegionStatuses } from '../failover/region-status.js'
 import type { Clock } from '../kernel/clock.js'
 import { deriveCursorKey } from '../kernel/cursor.js'
@@ -37,6 +37,8 @@ function makeSchema(services: Services, config: AppConfig, clock: Clock, log: Lo
       waiting: {
         mayHold: (region) => services.modes.of(region)?.mode !== 'HOME',
         hold: (eventId, workspaceIds) => orControlUnavailable(() => isPending(control, eventId, workspaceIds)),
+        holdAny: (region, companyId, workspaceIds) =>
+          orControlUnavailable(() => isAnyPending(control, region, companyId, workspaceIds)),
       },
       report: (err, what) => log.error({ err }, what),
     },

@@ -83,9 +83,13 @@ describe('a region that is down', () => {
     const { eventId } = answer.data.ingestEvent.receipt
     expect(outcome(await eventById(eventId))).toBe('REGION_UNAVAILABLE')
     const acceptedBy = new Date()
-    const page = await world.gql(world.acme.key, '{ globalEvents { complete regions { region status } } }')
+    const page = await world.gql(
+      world.acme.key,
+      '{ globalEvents { complete regions { region status pendingWrites } } }',
+    )
     expect(page.data.globalEvents.complete).toBe(false)
-    expect(page.data.globalEvents.regions).toContainEqual({ region: 'EU', status: 'UNAVAILABLE' })
+    expect(page.data.globalEvents.regions).toContainEqual({ region: 'EU', status: 'UNAVAILABLE', pendingWrites: true })
+    expect(page.data.globalEvents.regions).toContainEqual({ region: 'US', status: 'OK', pendingWrites: false })
     await heal(world)
     const { data } = await world.gql(
       world.acme.key,
@@ -100,6 +104,32 @@ describe('a region that is down', () => {
       return listed.data.workspaceEvents.totalCount === before + 1
     })
     expect((await taken(ingest(event('after')))).status).toBe('RECORDED')
+  })
+
+  it('answers again before everything is home, and says that something is missing until it is', async () => {
+    const { EU } = world.acme.in
+    await world.eu.set('refuse')
+    await taken(ingest(event('late')))
+    const report = async () => {
+      const { data } = await world.gql(
+        world.acme.key,
+        '{ globalEvents(regions: [EU]) { complete nodes { action } regions { status pendingWrites } } }',
+      )
+      const { complete, nodes, regions } = data.globalEvents
+      return { complete, isThere: nodes[0]?.action === 'late', ...regions[0] }
+    }
+    await asSuperuser(world.databases.control.name, async (client) => {
+      // Nothing can be taken out of the queue.
+      await client.query('begin')
+      await client.query('lock table pending_write in exclusive mode')
+      await world.eu.set('pass')
+      await eventually('the EU answers', async () => (await report()).status === 'OK')
+      expect(await report()).toMatchObject({ complete: false, status: 'OK', pendingWrites: true })
+      await client.query('rollback')
+    })
+    await heal(world)
+    expect(await report()).toEqual({ complete: true, isThere: true, status: 'OK', pendingWrites: false })
+    expect(await verdictOf(world, EU)).toMatchObject({ ok: true })
   })
 
   it('keeps the order of each workspace, single events and batches alike, and doubles nothing with two processes', async () => {

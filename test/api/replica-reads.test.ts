@@ -164,6 +164,21 @@ describe.each(['refuse', 'hang'] as const)('while the home region is down (%s)',
     expect(outcome(beyond)).toBe('REGION_UNAVAILABLE')
   })
 
+  it('is not called complete while the replica is known to be behind', async () => {
+    const setKnown = (sequence: number) =>
+      world.app.control.query('update replica_chain set sequence = $2 where workspace_id = $1', [own.id, sequence])
+    await down()
+    await setKnown(1)
+    const page = await globalEvents()
+    expect(page.complete).toBe(false)
+    expect(page.regions.find(({ region }) => region === 'AU')).toMatchObject({
+      status: 'SERVED_BY_REPLICA',
+      replicationLagEvents: 1,
+    })
+    await setKnown(2)
+    expect((await globalEvents()).complete).toBe(true)
+  })
+
   it('shows nobody a copy of what is not theirs, and a company without a replica that its events are missing', async () => {
     await down()
     const page = await globalEvents(world.globex.key)
