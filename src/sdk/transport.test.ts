@@ -39,8 +39,10 @@ const page = (ids: readonly string[], endCursor: string | null, complete = true)
         pageInfo: { hasNextPage: endCursor !== null, hasPreviousPage: false, startCursor: null, endCursor },
         complete,
         regions: [
-          { region: 'EU', status: 'OK' },
-          { region: 'AU', status: complete ? 'OK' : 'UNAVAILABLE', reason: complete ? null : 'timeout' },
+          { region: 'EU', status: 'OK', servedBy: 'EU', pendingWrites: false },
+          complete
+            ? { region: 'AU', status: 'OK', servedBy: 'AU', reason: null, pendingWrites: false }
+            : { region: 'AU', status: 'UNAVAILABLE', servedBy: null, reason: 'timeout', pendingWrites: false },
         ],
       },
     },
@@ -150,6 +152,20 @@ describe('iterateGlobalEvents', () => {
       'b',
     ])
     expect(heard).toEqual([expect.arrayContaining([expect.objectContaining({ region: 'AU', reason: 'timeout' })])])
+  })
+
+  test.each([
+    [{ status: 'SERVED_BY_REPLICA', servedBy: 'US', replicationLagEvents: 2 }, 'a replica in US that may be behind'],
+    [{ status: 'OK', servedBy: 'AU', pendingWrites: true }, 'some wait to be recorded'],
+  ])('and says what may be missing: %o', async (report, fault) => {
+    const body = (await page(['a'], null, false).json()) as { data: { globalEvents: { regions: unknown[] } } }
+    body.data.globalEvents.regions[1] = { region: 'AU', reason: null, pendingWrites: false, ...report }
+    const { client } = clientOf([json(body)])
+    expect(await errorOf(idsOf(client.iterateGlobalEvents()))).toMatchObject({
+      code: 'INCOMPLETE_PAGE',
+      regions: ['AU'],
+      message: `Events are missing from this page: AU (${fault}).`,
+    })
   })
 
   test('a company that is not the caller’s is NOT_FOUND, not an empty list', async () => {
