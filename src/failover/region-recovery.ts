@@ -41,7 +41,12 @@ export class RegionRecovery {
   /** A region's mode has changed. */
   changed({ region, mode, failedOverAt }: RegionMode): void {
     if (mode === 'HOME' || failedOverAt !== null || this.#loops.has(region) || this.#stop.signal.aborted) return
-    const loop = this.#follow(region).finally(() => this.#loops.delete(region))
+    const loop = this.#follow(region).finally(() => {
+      this.#loops.delete(region)
+      // What changed while it was ending.
+      const now = this.#deps.modes.of(region)
+      if (now !== undefined) this.changed(now)
+    })
     this.#loops.set(region, loop)
   }
 

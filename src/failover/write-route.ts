@@ -16,6 +16,9 @@ export interface WriteRouteDeps {
   readonly watch: RegionWatch
 }
 
+/** With less time than this left, nothing is begun at home again. */
+const RETRY_MS_MIN = 1_500
+
 /** Sends each region's events home or into the queue, as its mode says, and changes that where a region is down. */
 export function createWriteRoute({ modes, queue, watch }: WriteRouteDeps): RecordingRoute {
   return {
@@ -40,9 +43,13 @@ export function createWriteRoute({ modes, queue, watch }: WriteRouteDeps): Recor
         if (closings++ === CLOSINGS_MAX) throw unavailable(region, nothing, cause)
         if (!mustQueue) {
           if (obstacle === null || obstacle instanceof NotHomeError) return null
-          // As it came: whoever asked knows what to make of it.
-          // oxlint-disable-next-line typescript/only-throw-error
-          if (!(await watch.isDown(region))) throw obstacle
+          if (!(await watch.isDown(region))) {
+            // It was the lease that ended too soon, or a moment's trouble.
+            if (deadline.remainingMs() > RETRY_MS_MIN) return null
+            // As it came: whoever asked knows what to make of it.
+            // oxlint-disable-next-line typescript/only-throw-error
+            throw obstacle
+          }
         }
         await orUnavailable(region, nothing, () => modes.close(region))
         obstacle = null

@@ -25,6 +25,8 @@ const RETRY_MS = 250
 const CONTROL_TIMEOUT_MS = 2_000
 /** A transaction that its client has given up is ended by its server half a second later. */
 const MARGIN_MS = 1_000
+/** What is about to end is no leave to begin on: it is renewed first. */
+const TICKET_MS_MIN = 250
 const POLL_MS = 25
 
 export interface RegionModesDeps {
@@ -65,6 +67,7 @@ export class RegionModes {
   /** Control was found away while the lease was still good. */
   #isControlAway = false
   #hasMissedControl = false
+  #isFailing = false
   #renewing: Promise<void> | undefined
   #loop: Promise<void> = Promise.resolve()
   readonly #finishing = new Map<Region, Promise<void>>()
@@ -110,7 +113,7 @@ export class RegionModes {
   /** Null where nothing may be committed in the region now. */
   home(region: Region): HomeTicket | null {
     const epoch = this.#granted.get(region)
-    return epoch === undefined || this.#leftMs() <= 0 ? null : { region, epoch }
+    return epoch === undefined || this.#leftMs() < TICKET_MS_MIN ? null : { region, epoch }
   }
 
   /** Whether a ticket is good still, and for how many milliseconds at least. 0: it is not. */
@@ -203,9 +206,12 @@ export class RegionModes {
     try {
       await this.#renewOnce()
       for (const { region, mode } of this.#known.values()) if (mode === 'CLOSING') await this.#finish(region)
+      this.#isFailing = false
       return true
     } catch (error) {
-      this.#deps.onFailure(error)
+      // Tried again four times a second: said once.
+      if (!this.#isFailing) this.#deps.onFailure(error)
+      this.#isFailing = true
       return false
     }
   }

@@ -139,6 +139,31 @@ describe('on servers of the user', () => {
     }
   }
 
+  it('fails a region over and recovers it, in the admin log, once each', async () => {
+    const { env } = await own()
+    const modeOf = async () => {
+      const control = Database.open({ name: 'CONTROL', url: env['CONTROL_DATABASE_URL']! })
+      const modes = await control.query(
+        "select mode, failed_over_at is not null as failed from region_mode where region = 'EU'",
+      )
+      const actions = await control.query<{ action: string }>('select action from admin_event order by sequence')
+      await control.close(1_000)
+      return { ...modes[0], actions: actions.map(({ action }) => action) }
+    }
+    for (let n = 0; n < 2; n++) {
+      const outcome = await run(env, 'failover', 'EU', '--reason', 'maintenance')
+      expect(outcome).toMatchObject({ code: 0, err: '', out: expect.stringContaining('EU is failed over') })
+    }
+    expect(await modeOf()).toEqual({ mode: 'CLOSING', failed: true, actions: ['region.failed_over'] })
+    for (let n = 0; n < 2; n++) expect(await run(env, 'recover', 'eu', '--reason', 'done')).toMatchObject({ code: 0 })
+    expect(await modeOf()).toMatchObject({ failed: false, actions: ['region.failed_over', 'region.failover_ended'] })
+    expect(await run(env, 'failover', 'EU', '--reason', 'ask ada@example.com')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('leave out addresses'),
+    })
+    expect((await run(env, 'failover', 'EU')).code).not.toBe(0)
+  })
+
   it('adds a region (migrated, checked), then changes a part of it', async () => {
     const { databases, env } = await own()
     const fresh = await createEmptyDatabase()

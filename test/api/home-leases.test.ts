@@ -1,5 +1,5 @@
 import { Client } from 'pg'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { outcome } from '../harness/actors.js'
 import type { WorldOptions } from '../harness/app.js'
 import { verifiedChain } from '../harness/chain.js'
@@ -11,13 +11,16 @@ import { TcpProxy } from '../harness/tcp-proxy.js'
 
 const event = (action: string) => ({ action, category: 'c' })
 
+// Dropping databases may take long on a busy machine: not in a test's time.
+const worlds: OutageWorld[] = []
+afterEach(async () => {
+  for (const world of worlds.splice(0)) await world.close()
+})
+
 async function inWorld(options: WorldOptions, run: (world: OutageWorld) => Promise<void>): Promise<void> {
   const world = await createOutageWorld(options)
-  try {
-    await run(world)
-  } finally {
-    await world.close()
-  }
+  worlds.push(world)
+  await run(world)
 }
 
 const ingest = (world: OutageWorld, action: string, url = world.url) =>

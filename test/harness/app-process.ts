@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { AppOptions } from '../../src/app.js'
 import { compile } from './compiled.js'
 import type { World } from './app.js'
 
@@ -7,10 +8,9 @@ const script = `
 import { createSecretKey } from 'node:crypto'
 const { createApp } = await import(process.env.APP_MODULE)
 const key = (fill) => createSecretKey(Buffer.alloc(32, fill))
-const { controlUrl, exportLeaseMs, config } = JSON.parse(process.env.APP_OPTIONS)
+const { config, ...options } = JSON.parse(process.env.APP_OPTIONS)
 const app = await createApp({
-  controlUrl,
-  exportLeaseMs,
+  ...options,
   poolMax: 6,
   config: {
     ...config,
@@ -30,11 +30,15 @@ export interface AppProcess {
 }
 
 /** Compiles the service once for all processes of a test file. */
-export function makeAppProcesses(world: World): { start(): Promise<AppProcess>; remove(): void } {
+export function makeAppProcesses(
+  world: World,
+  more: Pick<AppOptions, 'failover' | 'homeLeaseTimes'> = {},
+): { start(): Promise<AppProcess>; remove(): void } {
   const compiled = compile('app.ts')
   const options = {
     controlUrl: world.databases.control.databaseUrl,
     exportLeaseMs: 1_000,
+    ...more,
     config: {
       host: '127.0.0.1',
       port: 0,

@@ -59,13 +59,14 @@ export async function createOutageWorld(options: WorldOptions = {}): Promise<Out
   }
 }
 
+/** As a server that died would have: what the proxy cut off still holds its locks, for seconds. */
 async function endIdleTransactions({ databases }: World): Promise<void> {
   const client = new Client({ connectionString: databases.superuserUrl(databases.regions.EU.name) })
   await client.connect()
   await client.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
-     where datname = any ($1) and state like 'idle in transaction%'`,
-    [[databases.regions.EU.name, databases.control.name]],
+     where datname = $1 and state like 'idle in transaction%'`,
+    [databases.regions.EU.name],
   )
   await client.end()
 }
@@ -117,6 +118,7 @@ export const isHome = (world: Pick<World, 'app'>, region: Region = 'EU'): Promis
 
 /** Brings the EU back and waits until its writes go home. */
 export async function heal(world: OutageWorld): Promise<void> {
+  await endIdleTransactions(world)
   await world.eu.set('pass')
   await isHome(world)
   const { gid } = world.acme.in.EU
