@@ -6,18 +6,23 @@ interface RegionHealth {
   readonly pendingWrites: number
   readonly deadLetters: number
 }
-interface Answer<Data> {
-  readonly data?: Data | null
+interface Answer {
+  readonly data?: unknown
   readonly errors?: readonly { readonly message: string }[]
 }
 
-async function ask<Data>(origin: string, cookie: string, query: string, variables: object = {}) {
+async function ask(
+  origin: string,
+  cookie: string,
+  query: string,
+  variables: object = {},
+): Promise<{ readonly data: unknown; readonly cookies: readonly string[] }> {
   const response = await fetch(`${origin}/graphql`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', cookie },
     body: JSON.stringify({ query, variables }),
   })
-  const { data, errors } = (await response.json()) as Answer<Data>
+  const { data, errors } = (await response.json()) as Answer
   if (errors !== undefined || data === undefined || data === null)
     throw new Error(`The operator was answered: ${errors?.[0]?.message ?? response.status}`)
   return { data, cookies: response.headers.getSetCookie() }
@@ -29,12 +34,8 @@ export async function checkHealth(origin: string, staff: Staff): Promise<string[
     input: staff,
   })
   const cookie = cookies.map((line) => line.split(';')[0]!).join('; ')
-  const { data } = await ask<{ regionHealth: readonly RegionHealth[] }>(
-    origin,
-    cookie,
-    '{ regionHealth { region pendingWrites deadLetters } }',
-  )
-  return data.regionHealth
+  const { data } = await ask(origin, cookie, '{ regionHealth { region pendingWrites deadLetters } }')
+  return (data as { readonly regionHealth: readonly RegionHealth[] }).regionHealth
     .filter(({ pendingWrites, deadLetters }) => pendingWrites + deadLetters > 0)
     .map(
       ({ region, pendingWrites, deadLetters }) =>

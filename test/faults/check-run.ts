@@ -18,7 +18,6 @@ export interface CheckResult {
   readonly faults: readonly string[]
 }
 
-const settleTimeoutMs = 60_000
 const pollMs = 100
 const requestTimeoutMs = 260_000
 const eventsPerReplay = 500
@@ -66,7 +65,7 @@ async function deadLetters({ CONTROL }: Servers): Promise<string[]> {
 }
 
 /** Waits until nothing is queued anywhere; says what still is when patience ends. */
-async function settle(servers: Servers): Promise<string[]> {
+async function settle(servers: Servers, settleTimeoutMs: number): Promise<string[]> {
   const deadline = Date.now() + settleTimeoutMs
   for (;;) {
     const left = Object.entries(await underWay(servers)).filter(([, count]) => count > 0)
@@ -266,16 +265,17 @@ function isWorthLookingUp(event: AcknowledgedEvent, stored: ReadonlyMap<string, 
   return parseGlobalId(event.id)?.uuid !== there.id || event.number % 100 === 0
 }
 
-/** Waits until the queues are empty, then holds everything servers were told against what is stored and answered. */
+/** Waits until the queues are empty, `settleTimeoutMs` at most, then holds everything servers were told against what is stored and answered. */
 export async function checkRun(
   world: FaultWorld,
   attemptsFile: string,
+  settleTimeoutMs: number,
   onProgress: (done: number, total: number) => void,
 ): Promise<CheckResult> {
   const servers = connect(world)
   try {
     const faults = [
-      ...(await settle(servers)),
+      ...(await settle(servers, settleTimeoutMs)),
       ...(await deadLetters(servers)),
       ...(await checkHealth(world.apis[0]!.url, world.staff)),
     ]

@@ -39,6 +39,9 @@ const warmUpMs = 8_000
 const calmMs = 12_000
 /** Controls measure nothing. */
 const controlCalmMs = 500
+/** For the queues to run empty; after a control they may never. */
+const settleMs = 60_000
+const controlSettleMs = 15_000
 /** After the last fault: clients go on as if nothing had been. */
 const afterwardsMs = 3_000
 const thinkMs = 250
@@ -131,8 +134,8 @@ async function makeTrouble(
 
 const timesOf = ({ control }: SuiteOptions) =>
   control === null
-    ? { warmUpMs, calmMs, thinkMs }
-    : { warmUpMs: controlCalmMs, calmMs: controlCalmMs, thinkMs: controlThinkMs }
+    ? { warmUpMs, calmMs, thinkMs, settleMs }
+    : { warmUpMs: controlCalmMs, calmMs: controlCalmMs, thinkMs: controlThinkMs, settleMs: controlSettleMs }
 
 const planOf = ({ seed, faults, without, control }: SuiteOptions) =>
   planFaults({ seed, faults, without, ...(control === null ? {} : { only: controls[control].only }) })
@@ -163,7 +166,9 @@ export async function runSuite(options: SuiteOptions, onProgress: OnProgress): P
     const { injected, phases } = await makeTrouble(world, clients, options, onProgress)
     onProgress('waiting for the last answers', 1, 1)
     const { unacknowledged, refusals } = await clients.stop()
-    const checked = await checkRun(world, attemptsFile, (done, total) => onProgress('checking chains', done, total))
+    const checked = await checkRun(world, attemptsFile, timesOf(options).settleMs, (done, total) =>
+      onProgress('checking chains', done, total),
+    )
     const measured = await measureService(attemptsFile, injected, phases)
     isOver = true
     const faults = [...refusals.map((what) => `refused: ${what}`), ...checked.faults]
