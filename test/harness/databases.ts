@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { Client } from 'pg'
 import { inject } from 'vitest'
 import { regions, type Region } from '../../src/kernel/region.js'
+import { TcpProxy } from './tcp-proxy.js'
 
 /** How to reach one database: as the service, and as the owner of its tables. */
 export interface DatabaseUrls {
@@ -68,9 +69,11 @@ export async function cloneDatabases(): Promise<ClonedDatabases> {
       DatabaseUrls
     >,
     superuserUrl,
-    drop: () =>
-      administer(
+    drop: () => {
+      TcpProxy.endAbandoned()
+      return administer(
         [controlName, ...Object.values(regionNames)].map((name) => `drop database if exists ${name} with (force)`),
-      ),
+      )
+    },
   }
 }

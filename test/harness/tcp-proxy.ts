@@ -44,6 +44,9 @@ class Lane {
   }
 }
 
+/** Those of this test file. */
+const proxies = new Set<TcpProxy>()
+
 /**
  * A stretch of network between the service and a database, which can be cut or go silent while the database itself goes
  * on: the failures that stopping a server can't show.
@@ -52,7 +55,8 @@ export class TcpProxy {
   readonly #server: Server
   readonly #target: { readonly host: string; readonly port: number }
   readonly #clients = new Set<Socket>()
-  readonly #upstreams = new Set<Socket>()
+  /** The database's sides, each with the service's. */
+  readonly #upstreams = new Map<Socket, Socket>()
   /** Connections that ended here, in the middle: the database is not to notice. */
   readonly #severed = new Set<Socket>()
   #port = 0
@@ -64,6 +68,7 @@ export class TcpProxy {
   private constructor(target: { readonly host: string; readonly port: number }) {
     this.#target = target
     this.#server = createServer((client) => this.#join(client))
+    proxies.add(this)
   }
 
   /** A proxy before the server that this URL names. */
@@ -98,7 +103,7 @@ export class TcpProxy {
       await closed
     }
     if (mode !== 'refuse' && before === 'refuse') await this.#listen()
-    for (const socket of [...this.#clients, ...this.#upstreams]) {
+    for (const socket of [...this.#clients, ...this.#upstreams.keys()]) {
       if (mode === 'hang') socket.pause()
       else socket.resume()
     }
@@ -111,7 +116,19 @@ export class TcpProxy {
 
   async close(): Promise<void> {
     await this.set('refuse')
-    for (const upstream of this.#upstreams) upstream.destroy()
+    for (const upstream of this.#upstreams.keys()) upstream.destroy()
+    proxies.delete(this)
+  }
+
+  /**
+   * Ends connections that only the database still has. One that waits for the rest of a message answers nothing, not even
+   * a server that wants to drop another database.
+   */
+  static endAbandoned(): void {
+    for (const proxy of proxies)
+      for (const [upstream, client] of proxy.#upstreams)
+        // Of a connection that hangs nobody can tell whether it is one.
+        if (client.destroyed || proxy.#mode === 'hang') upstream.destroy()
   }
 
   #sever(client: Socket): void {
@@ -122,7 +139,7 @@ export class TcpProxy {
   #join(client: Socket): void {
     const upstream = connect(this.#target)
     this.#clients.add(client)
-    this.#upstreams.add(upstream)
+    this.#upstreams.set(upstream, client)
     const up = new Lane(upstream)
     const down = new Lane(client)
     let isLost = false
