@@ -139,7 +139,16 @@ export async function measureService(
   phases: Phases,
 ): Promise<{ readonly served: readonly ServedMeanwhile[]; readonly byOutcome: Readonly<Record<string, number>> }> {
   const meters = new Map(regions.map((region) => [region, new RegionMeter(region, faults)]))
-  const apiFaults = faults.filter(({ target, kind }) => target.startsWith('API') && kind !== 'skew-clock')
+  const ofControl = windowsOf(
+    faults.filter(({ target }) => target === 'CONTROL'),
+    graceMs,
+  )
+  // A clock that is wrong is no excuse, but for one that jumps while control is away: how old things are is not known then.
+  const apiFaults = faults.filter(
+    ({ target, kind, startMs, endMs }) =>
+      target.startsWith('API') &&
+      (kind !== 'skew-clock' || ofControl.some((control) => overlaps(control, startMs, endMs))),
+  )
   const ofApi = (index: number): Window[] =>
     windowsOf(
       apiFaults.filter(({ target }) => target === apiName(index)),
