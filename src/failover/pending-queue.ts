@@ -15,7 +15,8 @@ import type { Region } from '../kernel/region.js'
 import type { RegionMode } from '../regions/region-mode.js'
 import { holdMode } from '../regions/region-mode.store.js'
 import type { RegionModes } from '../regions/region-modes.js'
-import type { KeyVault } from '../sealing/key-vault.js'
+import { type KeyVault, PendingKeyDestroyedError } from '../sealing/key-vault.js'
+import { SealBrokenError } from '../sealing/secret-box.js'
 import { newSealingKey, type PendingWrite, wrapPending } from './pending-write.js'
 import { countPending, findQueuedKeys, insertPending } from './pending-write.store.js'
 
@@ -48,6 +49,9 @@ interface SealedRequest {
   readonly writes: readonly PendingWrite[]
   readonly fence: QueuedRequest['fence']
 }
+
+const timeFor = (deadline: Deadline): number =>
+  Math.min(TRANSACTION_TIMEOUT_MS, Math.max(1, deadline.remainingMs() - RESERVE_MS))
 
 const isOvertaken = (outcome: Outcome): boolean =>
   'refusal' in outcome && outcome.refusal instanceof OvertakenByErasureError
@@ -87,7 +91,8 @@ export class PendingQueue {
       region,
       requests.flatMap(({ drafts }) => drafts),
     )
-    const key = await this.#deps.vault.pendingKey(region, pendingKey, true)
+    const key = await this.#keyOf(region, pendingKey, deadline)
+    if (key === null) return null
     const sealed = sealAll(requests, { id: pendingKey, key }, this.#deps.clock.now().getTime())
     let isUnknown = false
     for (let attempt = 1; ; attempt++) {
@@ -107,6 +112,26 @@ export class PendingQueue {
     }
   }
 
+  /**
+   * The key under which is queued now; null where it is another one by now. Somebody may just be destroying the one we know
+   * of, and must not have done so in vain: it is made only while the mode that names it is held.
+   */
+  async #keyOf(region: Region, id: string, deadline: Deadline): Promise<KeyObject | null> {
+    const { control, modes, vault } = this.#deps
+    try {
+      return await vault.pendingKey(region, id, false)
+    } catch (error) {
+      if (!(error instanceof PendingKeyDestroyedError || error instanceof SealBrokenError)) throw error
+    }
+    const { now, key } = await control.transaction({ timeoutMs: timeFor(deadline) }, async (tx) => {
+      const held = await holdMode(tx, region)
+      const isCurrent = held.mode === 'QUEUEING' && held.pendingKey === id
+      return { now: held, key: isCurrent ? await vault.pendingKey(region, id, true) : null }
+    })
+    modes.learn(now)
+    return key
+  }
+
   async #insertOnce(
     mode: RegionMode,
     requests: readonly SealedRequest[],
@@ -114,7 +139,7 @@ export class PendingQueue {
   ): Promise<readonly Outcome[] | null> {
     const { control, modes, onQueued } = this.#deps
     const { region } = mode
-    const timeoutMs = Math.min(TRANSACTION_TIMEOUT_MS, Math.max(1, deadline.remainingMs() - RESERVE_MS))
+    const timeoutMs = timeFor(deadline)
     const drafts = requests.map(({ writes }) => writes.map(({ draft }) => draft))
     const writesOf = new Map(requests.flatMap(({ writes }) => writes).map((write) => [write.draft, write]))
     const { now, queued } = await control.transaction({ timeoutMs }, async (tx) => {

@@ -2,6 +2,8 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { PendingQueue } from '../../src/failover/pending-queue.js'
+import { deadlineAfter } from '../../src/kernel/deadline.js'
 import { asPerson, outcome } from '../harness/actors.js'
 import { verifiedChain } from '../harness/chain.js'
 import { needlesOf, NeedleSet } from '../harness/disk-scan.js'
@@ -249,6 +251,21 @@ describe('an idempotency key', () => {
     })
     expect((await eventById(other.eventId)).data.event).toBeNull()
     await chain()
+  })
+})
+
+describe('the key of what was queued', () => {
+  it('is destroyed when nothing is under it any more, and not made again for who has not heard of it', async () => {
+    await world.eu.set('refuse')
+    await taken(ingest(event('sealed')))
+    const mode = world.app.modes.of('EU')!
+    expect(await pendingKeyFiles()).toContain(`pending-${mode.pendingKey!}.key`)
+    await heal(world)
+    await eventually('the key to be gone', async () => (await pendingKeyFiles()).length === 0)
+    const { control, modes, clock, erasure } = world.app
+    const queue = new PendingQueue({ control, modes, clock, vault: erasure.vault })
+    expect(await queue.insert(mode, [], deadlineAfter(5_000))).toBeNull()
+    expect(await pendingKeyFiles()).toEqual([])
   })
 })
 
