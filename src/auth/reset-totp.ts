@@ -3,6 +3,7 @@ import type { Database } from '../db/database.js'
 import { orControlUnavailable } from '../directory/with-control.js'
 import type { Clock } from '../kernel/clock.js'
 import { badInput, DomainError, notFound } from '../kernel/domain-error.js'
+import { isStorable } from '../kernel/plain-text.js'
 import { deleteTotpSecret, findCredentialsById } from './account.store.js'
 import { admitSession } from './permissions.js'
 import { deleteSessionsOf } from './session.store.js'
@@ -24,8 +25,8 @@ export async function resetTotp(
   const { userId } = input
   const session = admitSession(viewer, 'resetTotp')
   const reason = input.reason.trim()
-  if (reason === '' || reason.length > TOTP_RESET_REASON_CHARACTERS_MAX || !reason.isWellFormed())
-    throw badInput('input.reason', `must have 1 to ${TOTP_RESET_REASON_CHARACTERS_MAX} characters.`)
+  if (reason === '' || reason.length > TOTP_RESET_REASON_CHARACTERS_MAX || !isStorable(reason))
+    throw badInput('input.reason', `must have 1 to ${TOTP_RESET_REASON_CHARACTERS_MAX} characters of plain text.`)
   if (userId === session.user.id)
     throw new DomainError('FORBIDDEN', 'Nobody resets the second factor of their own account: use disableTotp.')
   const account = await orControlUnavailable(() => findCredentialsById(deps.control, userId))

@@ -6,6 +6,7 @@ import { orControlUnavailable } from '../directory/with-control.js'
 import type { Clock } from '../kernel/clock.js'
 import { badInput, DomainError } from '../kernel/domain-error.js'
 import { encodeId, newUuid } from '../kernel/ids.js'
+import { isStorable } from '../kernel/plain-text.js'
 import type { ControlSecrets } from '../sealing/control-secrets.js'
 import { type AccountCredentials, claimTotpStep, findCredentials, holdPassword } from './account.store.js'
 import { decoyHash, verifyPassword } from './password.js'
@@ -62,9 +63,6 @@ export async function signIn(
     return begun ?? fail(deps, buckets, account, 'code')
   })
 }
-
-/** PostgreSQL's text holds no NUL, and half a surrogate pair is nobody's address. */
-const isStorable = (text: string): boolean => !text.includes('\0') && text.isWellFormed()
 
 async function fail(
   deps: SignInDeps,

@@ -1,6 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { Option, type Command } from 'commander'
-import { createHyreLogClient, HyreLogError, type Export, type ExportFormat, type HyreLogClient } from '../sdk/index.js'
+import {
+  createHyreLogClient,
+  HyreLogError,
+  type Export,
+  type ExportFormat,
+  type ExportScope,
+  type HyreLogClient,
+} from '../sdk/index.js'
 import { DownloadFailed, downloadExport } from './export-download.js'
 import { type ExportSink, fileSink, readState, streamSink, writeState } from './export-sink.js'
 import { type CliProcess, endpointDefault, exitCodes, type ExitCode, messageOf } from './ingest-command.js'
@@ -11,6 +18,7 @@ interface ExportOptions {
   readonly from?: string
   readonly to?: string
   readonly format: 'ndjson' | 'csv'
+  readonly scope: Lowercase<ExportScope>
   readonly output?: string
   readonly endpoint: string
   readonly key: string
@@ -21,7 +29,10 @@ const POLL_MS_MAX = 2_000
 
 const help = `
 NDJSON holds everything that is needed to verify the events offline (hyrelog verify); CSV is for people and proves
-nothing. Either is a snapshot: every event recorded before the command, each once.
+nothing. Either is a snapshot: every event recorded before the command that --scope and the times choose, each once.
+
+--scope hot has events within their retention, archived those that were moved into archive objects, all has both. Objects
+in cold storage have to be restored first: where there are any, the export stops with RESTORE_REQUIRED and names them.
 
 With -o the download goes into FILE.part until it is whole and its SHA-256 is right. Interrupted, the same command goes
 on where it stopped, within the 24 hours that the service keeps the export.
@@ -49,11 +60,12 @@ export function addExportCommand(program: Command, cli: CliProcess, onExit: (cod
     .option('--from <time>', 'events received at this time or later (RFC 3339)')
     .option('--to <time>', 'events received before this time')
     .addOption(new Option('--format <format>', 'what to write').choices(['ndjson', 'csv']).default('ndjson'))
+    .addOption(new Option('--scope <scope>', 'of which events').choices(['hot', 'archived', 'all']).default('hot'))
     .option('-o, --output <file>', 'the file to write; - or none is standard output')
     .option('--endpoint <url>', `the GraphQL endpoint (default: $HYRELOG_ENDPOINT or ${endpointDefault})`)
     .option('--key <key>', 'an API key that reads the workspace (default: $HYRELOG_API_KEY)')
     .addHelpText('after', help)
-    .action(async (options: Partial<ExportOptions> & { format: 'ndjson' | 'csv' }, command: Command) => {
+    .action(async (options: Partial<ExportOptions> & Pick<ExportOptions, 'format' | 'scope'>, command: Command) => {
       const key = options.key ?? cli.env['HYRELOG_API_KEY']
       if (key === undefined || key === '') command.error('error: no key: give --key or set HYRELOG_API_KEY')
       const endpoint = options.endpoint ?? cli.env['HYRELOG_ENDPOINT'] ?? endpointDefault
@@ -101,7 +113,7 @@ async function runExport(options: ExportOptions, cli: CliProcess): Promise<ExitC
 }
 
 function explain(error: unknown): string | null {
-  if (error instanceof HyreLogError) return messageOf(error)
+  if (error instanceof HyreLogError) return [messageOf(error), ...error.archiveObjectIds].join('\n')
   if (error instanceof DownloadFailed) return error.message
   const { code, syscall } = error as NodeJS.ErrnoException
   return syscall === undefined ? null : `The file can't be written (${code}).`
@@ -109,15 +121,21 @@ function explain(error: unknown): string | null {
 
 /** The export that an interrupted run had asked for, or a new one. */
 async function beginOrResume(client: HyreLogClient, options: ExportOptions, path: string | null): Promise<Export> {
-  const { format, from = null, to = null, endpoint } = options
+  const { format, scope, from = null, to = null, endpoint } = options
   const workspaceId = options.workspace ?? (await workspaceOfKey(client))
-  const request = JSON.stringify([endpoint, workspaceId, from, to, format])
+  const request = JSON.stringify([endpoint, workspaceId, from, to, format, scope])
   const state = path === null ? null : await readState(path, request)
   if (state !== null) {
     const { export: known } = await client.export({ id: state.exportId })
     if (known && known.status !== 'EXPIRED' && known.status !== 'FAILED') return known
   }
-  const input = { workspaceId, from, to, format: format.toUpperCase() as ExportFormat }
+  const input = {
+    workspaceId,
+    from,
+    to,
+    format: format.toUpperCase() as ExportFormat,
+    scope: scope.toUpperCase() as ExportScope,
+  }
   const { requestExport } = await client.requestExport({ input })
   if (path !== null) await writeState(path, { exportId: requestExport.export.id, request })
   return requestExport.export

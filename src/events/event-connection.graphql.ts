@@ -134,7 +134,7 @@ abstract class EventPageType {
   @Field(() => SafeIntScalar, {
     nullable: true,
     description:
-      "Counted only when asked for, exactly up to 10 000; beyond that 10 000, and totalCountIsExact is false. Null where it can't be counted now.",
+      "Counted only when asked for, exactly up to 10 000; beyond that 10 000, and totalCountIsExact is false. Null where it can't be counted now. What was recorded in the last second may not be counted yet.",
   })
   async totalCount(): Promise<number | null> {
     return (await this.page.total)?.count ?? null

@@ -140,7 +140,7 @@ export async function listEvents(
     hasNextPage: forward ? merged.more : position !== null,
     hasPreviousPage: forward ? position !== null : merged.more,
     cursorOf: ({ occurredAt, id }) => codec.encode({ timeMs: occurredAt.getTime(), uuid: id }),
-    total,
+    total: total.then((counted) => atLeast(counted, events.length)),
     regions: answers.map((answer) => ({
       ...reportOf(answer, events),
       lag: lagOf(deps, reach.companyId, answer),
@@ -189,6 +189,10 @@ const reportOf = (
   latencyMs: answer.latencyMs,
   reason: answer.reason,
 })
+
+/** The index follows what is recorded, within a second or so: a total that the page itself disproves is not told. */
+const atLeast = (total: EventTotal | null, shown: number): EventTotal | null =>
+  total === null || total.count >= shown ? total : { ...total, count: shown }
 
 /** The total of a list, or null where the control database doesn't say it in time. */
 async function countOrNull(

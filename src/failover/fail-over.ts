@@ -5,8 +5,8 @@ import type { Viewer } from '../auth/viewer.js'
 import type { Database, Transaction } from '../db/database.js'
 import type { Clock } from '../kernel/clock.js'
 import { deadlineAfter } from '../kernel/deadline.js'
-import { badInput } from '../kernel/domain-error.js'
 import { newUuid } from '../kernel/ids.js'
+import { validKeptReason } from '../kernel/plain-text.js'
 import type { Region } from '../kernel/region.js'
 import type { RegionMode } from '../regions/region-mode.js'
 import { closeHome, lockMode, readMode, setFailedOver } from '../regions/region-mode.store.js'
@@ -14,7 +14,6 @@ import type { RegionModes } from '../regions/region-modes.js'
 import { findRegionsToFailOver } from './failover.store.js'
 import { readRegionStatus, type RegionStatus, type RegionStatusDeps } from './region-status.js'
 
-const REASON_CHARACTERS_MAX = 500
 /** How long the answer waits for all processes to have heard. */
 const SETTLE_MS_MAX = 2_000
 /** A region that was down in so many checks in a row fails over, where that is wanted. */
@@ -99,7 +98,7 @@ async function change(
   action: string,
   work: (tx: Transaction, reason: string) => Promise<{ before: RegionMode; after: RegionMode }>,
 ): Promise<RegionMode> {
-  const reason = validReason(given)
+  const reason = validKeptReason(given, 'input.reason')
   return changeControl(deps, async ({ tx, log }) => {
     const { before, after } = await work(tx, reason)
     const target = { type: 'region', id: region }
@@ -112,13 +111,4 @@ function act({ modes }: Pick<FailoverDeps, 'modes'>, mode: RegionMode): void {
   modes.learn(mode)
   // To acknowledge it.
   modes.reset()
-}
-
-function validReason(text: string): string {
-  const reason = text.trim()
-  if (reason.length < 1 || reason.length > REASON_CHARACTERS_MAX)
-    throw badInput('input.reason', `must have 1 to ${REASON_CHARACTERS_MAX} characters.`)
-  if (reason.includes('@'))
-    throw badInput('input.reason', 'is kept for ever and must not name anybody: leave out addresses.')
-  return reason
 }

@@ -4,8 +4,9 @@ import type { Operation } from '../auth/permission-table.js'
 import type { SessionViewer } from '../auth/viewer.js'
 import { DatabaseError } from '../db/database-error.js'
 import { orControlUnavailable } from '../directory/with-control.js'
-import { badInput, DomainError, notFound } from '../kernel/domain-error.js'
+import { DomainError, notFound } from '../kernel/domain-error.js'
 import { encodeId } from '../kernel/ids.js'
+import { validKeptReason } from '../kernel/plain-text.js'
 import { roleNow } from '../members/member-rules.js'
 import { lockRoles } from '../members/member.store.js'
 import { legalHold } from './create-gdpr-request.js'
@@ -24,8 +25,6 @@ import {
 import { isHeld } from './legal-hold.store.js'
 import { openSubject } from './sealed-subject.js'
 import { type SubjectTags, subjectTags } from './subject.js'
-
-export const DECISION_REASON_CHARACTERS_MAX = 500
 
 /**
  * Agrees to a request: somebody of the company who did not ask for it gives the customer's approval, staff the admin's,
@@ -69,7 +68,7 @@ export async function rejectGdprRequest(
   viewer: SessionViewer,
   input: { readonly id: string; readonly reason: string },
 ): Promise<GdprRequestRecord> {
-  const reason = validReason(input.reason, 'input.reason')
+  const reason = validKeptReason(input.reason, 'input.reason')
   await decide(deps, viewer, 'rejectGdprRequest', input.id, async (request, { tx, log }) => {
     const to = nextStatus(request.status, 'REJECT')
     await closeSubject(tx, request.id)
@@ -86,15 +85,6 @@ export async function retryGdprRequest(deps: GdprDeps, viewer: SessionViewer, id
     log(entry(request, viewer, 'retried', {}))
   })
   return getRecord(deps, id)
-}
-
-/** A reason that is kept for ever: 1 to 500 characters, no e-mail address. BAD_USER_INPUT. */
-export function validReason(text: string, field: string): string {
-  const reason = text.trim()
-  if (reason.length < 1 || reason.length > DECISION_REASON_CHARACTERS_MAX)
-    throw badInput(field, `must have 1 to ${DECISION_REASON_CHARACTERS_MAX} characters.`)
-  if (reason.includes('@')) throw badInput(field, 'is kept for ever and must not name anybody: leave out addresses.')
-  return reason
 }
 
 /** The tags of the request's subject; null where it is over. Says who may not know of it before anything else. */

@@ -3,8 +3,8 @@ import { admitToCompany } from '../auth/permissions.js'
 import type { SessionViewer } from '../auth/viewer.js'
 import { notFound } from '../kernel/domain-error.js'
 import { encodeId, newUuid } from '../kernel/ids.js'
+import { validKeptReason } from '../kernel/plain-text.js'
 import { equalityTag } from '../sealing/tags.js'
-import { validReason } from './decide-gdpr-request.js'
 import type { GdprDeps } from './gdpr-deps.js'
 import { insertLegalHold, releaseLegalHolds } from './legal-hold.store.js'
 import { validIdentifiers } from './subject.js'
@@ -38,7 +38,7 @@ export async function setLegalHold(
 ): Promise<LegalHold> {
   const { companyId, active } = input
   const session = admitToCompany(viewer, 'setLegalHold', companyId)
-  const reason = validReason(input.reason, 'input.reason')
+  const reason = validKeptReason(input.reason, 'input.reason')
   if ((await deps.facts.company(companyId)) === null) throw notFound('Company')
   const ofCompany = !input.actorId?.trim() && !input.actorEmail?.trim()
   const { actorId, actorEmail } = ofCompany ? { actorId: null, actorEmail: null } : validIdentifiers(input)

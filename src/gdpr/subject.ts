@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { badInput } from '../kernel/domain-error.js'
+import { isStorable } from '../kernel/plain-text.js'
 import { equalityTag, keyedDigest } from '../sealing/tags.js'
 
 /** As many characters as an event's identifiers may have. */
@@ -20,9 +21,12 @@ export function validIdentifiers(given: {
   const actorEmail = given.actorEmail?.trim().toLowerCase() || null
   if (actorId === null && actorEmail === null)
     throw badInput('input', 'needs actorId or actorEmail: at least one says who it is about.')
-  for (const [field, value] of Object.entries({ actorId, actorEmail }))
-    if (value !== null && value.length > IDENTIFIER_CHARACTERS_MAX)
+  for (const [field, value] of Object.entries({ actorId, actorEmail })) {
+    if (value === null) continue
+    if (value.length > IDENTIFIER_CHARACTERS_MAX)
       throw badInput(`input.${field}`, `must have at most ${IDENTIFIER_CHARACTERS_MAX} characters.`)
+    if (!isStorable(value)) throw badInput(`input.${field}`, 'must be plain text.')
+  }
   return { actorId, actorEmail }
 }
 

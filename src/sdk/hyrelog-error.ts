@@ -9,6 +9,7 @@ export interface HyreLogErrorDetails {
   readonly faults?: readonly HyreLogFault[] | undefined
   readonly retryAfterMs?: number | undefined
   readonly regions?: readonly string[] | undefined
+  readonly archiveObjectIds?: readonly string[] | undefined
   readonly requestId?: string | undefined
   readonly status?: number | undefined
   readonly cause?: unknown
@@ -30,6 +31,8 @@ export class HyreLogError extends Error {
   readonly retryAfterMs: number | undefined
   /** The regions concerned. */
   readonly regions: readonly string[]
+  /** Of RESTORE_REQUIRED: the cold archive objects to restore first. */
+  readonly archiveObjectIds: readonly string[]
   /** What the service's operator can find the request by. */
   readonly requestId: string | undefined
   /** The HTTP status, where there was an answer. */
@@ -42,6 +45,7 @@ export class HyreLogError extends Error {
     this.faults = details.faults ?? []
     this.retryAfterMs = details.retryAfterMs
     this.regions = details.regions ?? []
+    this.archiveObjectIds = details.archiveObjectIds ?? []
     this.requestId = details.requestId
     this.status = details.status
   }
@@ -61,6 +65,9 @@ function faultsOf(value: unknown): readonly HyreLogFault[] {
 const extensionsOf = (error: unknown): Record<string, unknown> =>
   isRecord(error) && isRecord(error['extensions']) ? error['extensions'] : {}
 
+const textsOf = (value: unknown): string[] =>
+  Array.isArray(value) ? value.filter((one): one is string => typeof one === 'string') : []
+
 /** The error that a GraphQL answer's `errors` stand for: the first, with the faults of all. Total over any JSON. */
 export function errorOfAnswer(errors: readonly unknown[], status: number): HyreLogError {
   const first = errors[0]
@@ -72,12 +79,12 @@ export function errorOfAnswer(errors: readonly unknown[], status: number): HyreL
   const message =
     isRecord(first) && typeof first['message'] === 'string' ? first['message'] : 'The service reported an error.'
   const retryAfterMs = extensions['retryAfterMs']
-  const regions = extensions['regions']
   return new HyreLogError(text('code') ?? 'INTERNAL_SERVER_ERROR', message, {
     field: text('field'),
     faults: errors.flatMap((error) => faultsOf(extensionsOf(error)['faults'])),
     retryAfterMs: typeof retryAfterMs === 'number' ? retryAfterMs : undefined,
-    regions: Array.isArray(regions) ? regions.filter((region): region is string => typeof region === 'string') : [],
+    regions: textsOf(extensions['regions']),
+    archiveObjectIds: textsOf(extensions['archiveObjectIds']),
     requestId: text('requestId'),
     status,
   })

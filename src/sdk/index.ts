@@ -14,6 +14,7 @@ export type {
   AuditEventFieldsFragment as AuditEvent,
   ExportFieldsFragment as Export,
   ExportFormat,
+  ExportScope,
   ExportStatus,
   EventFilter,
   IngestEventInput,

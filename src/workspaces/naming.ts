@@ -1,4 +1,5 @@
 import { badInput, DomainError } from '../kernel/domain-error.js'
+import { isStorable } from '../kernel/plain-text.js'
 import { DatabaseError } from '../db/database-error.js'
 
 export const NAME_LENGTH_MAX = 200
@@ -32,7 +33,7 @@ export function optionalReason(text: string | null | undefined, field: string): 
   if (reason === '') return null
   if ([...reason].length > REASON_CHARACTERS_MAX)
     throw badInput(field, `must be at most ${REASON_CHARACTERS_MAX} characters long.`)
-  if (!reason.isWellFormed() || reason.includes('\0')) throw badInput(field, 'must be plain text.')
+  if (!isStorable(reason)) throw badInput(field, 'must be plain text.')
   return reason
 }
 

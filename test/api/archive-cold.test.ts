@@ -7,6 +7,7 @@ import { Client } from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { coldArchiveJob } from '../../src/archive/cold-archive.job.js'
 import { verifyArchiveJob } from '../../src/archive/verify-archive.job.js'
+import { createHyreLogClient } from '../../src/sdk/index.js'
 import { asPerson, type Person, signIn } from '../harness/actors.js'
 import { createWorld, type World, type WorldWorkspace } from '../harness/app.js'
 import {
@@ -83,6 +84,13 @@ describe('cold storage', () => {
     expect((await ask(list(4))).data.workspaceEvents.nodes).toHaveLength(4)
     expect(await codeOf(list(5))).toMatchObject(needed)
     await expect(request(world, workspace, { scope: 'ALL' })).rejects.toThrow('RESTORE_REQUIRED')
+    const refusal = await createHyreLogClient({ endpoint: world.url, apiKey: world.acme.key })
+      .requestExport({ input: { workspaceId: workspace.gid, format: 'NDJSON', scope: 'ALL' } })
+      .then(
+        () => null,
+        (error: unknown) => error,
+      )
+    expect(refusal).toMatchObject(needed)
     // What needs no object goes on: proofs, links, and lists of what is not archived.
     const answer = await ask(
       `{ inclusionProof(eventId: "${ids[0]!}") { leafIndex }

@@ -87,8 +87,8 @@ describe('a failover by staff', () => {
     await other.app.close()
   })
 
-  it('wants a reason, without an address, and a region that is configured', async () => {
-    for (const reason of ['', ' ', 'x'.repeat(501), 'ask ada@example.com'])
+  it('wants a reason, in plain text without an address, and a region that is configured', async () => {
+    for (const reason of ['', ' ', 'x'.repeat(501), 'ask ada@example.com', 'a\0b', '\ud800'])
       expect(outcome(await change('triggerFailover', reason))).toBe('BAD_USER_INPUT')
     expect((await healthOf('EU')).state).toBe('HEALTHY')
   })

@@ -63,9 +63,11 @@ describe('a request', () => {
     expect(data.node).toEqual({ id: request.id })
   })
 
-  it('needs an identifier', async () => {
+  it('needs an identifier, in plain text', async () => {
     const answer = await createRequest(trio.requester, asking({ actorEmail: '  ', actorId: '' }))
     expect(outcome(answer)).toBe('BAD_USER_INPUT')
+    for (const actorId of ['u\0', '\ud800'])
+      expect(outcome(await createRequest(trio.requester, asking({ actorId })))).toBe('BAD_USER_INPUT')
   })
 
   it('for a subject that has an open one joins it, also when both come at once', async () => {
@@ -215,6 +217,15 @@ describe('a legal hold', () => {
 
   it('does not name anybody', async () => {
     expect(outcome(await hold({ reason: 'because of ana@example.com' }))).toBe('BAD_USER_INPUT')
+  })
+
+  it('wants a reason in plain text, as a refusal does', async () => {
+    const { id } = (await createRequest(trio.requester, asking())).data.createGdprRequest.gdprRequest
+    for (const reason of ['a\0b', '\ud800']) {
+      expect(outcome(await hold({ reason }))).toBe('BAD_USER_INPUT')
+      expect(outcome(await reject(trio.staff, id, reason))).toBe('BAD_USER_INPUT')
+    }
+    await reject(trio.staff, id)
   })
 })
 

@@ -1,3 +1,4 @@
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eventually } from '../harness/eventually.js'
 import { createWorld, type World } from '../harness/app.js'
@@ -236,6 +237,22 @@ describe('totals', () => {
     expect(await total({ actions: ['counted'] })).toEqual({ totalCount: 3, totalCountIsExact: true })
     expect(await total({ actorId: 'me' })).toEqual({ totalCount: 1, totalCountIsExact: true })
     expect(await total({ actions: ['nothing'] })).toEqual({ totalCount: 0, totalCountIsExact: true })
+  })
+
+  it('are never less than the page that is shown with them, however far behind the index is', async () => {
+    const { key, in: at } = world.globex
+    const client = new Client({ connectionString: world.databases.superuserUrl(world.databases.control.name) })
+    await client.connect()
+    try {
+      await client.query('begin')
+      await client.query('lock table event_index in exclusive mode')
+      await world.record(at.US, [event('not in the index'), event('not in the index')])
+      const page = (first: number) =>
+        `{ globalEvents(filter: { actions: ["not in the index"] }, first: ${first}) { nodes { id } totalCount } }`
+      expect((await world.gql(key, page(2))).data.globalEvents).toMatchObject({ nodes: [{}, {}], totalCount: 2 })
+    } finally {
+      await client.end()
+    }
   })
 
   it('stop at 10 000 and say so', async () => {
