@@ -4,6 +4,8 @@ export default defineConfig({
   // graphql 16 has no "exports": vite takes index.mjs, Node (for type-graphql) index.js, and two copies refuse each other.
   resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
   test: {
+    // Most tests wait for a database or a clock, not for a processor: one worker less than there are processors is one of two.
+    maxWorkers: 2,
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'] } },
       {
