@@ -108,3 +108,13 @@ export const readLettersOf = (tx: Transaction, companyId: string, region: Region
     [companyId, region],
     'dead_letters_of_company',
   )
+
+/** The pending keys of a region that its dead letters are under. */
+export async function findLetterKeys(tx: Transaction, region: Region): Promise<string[]> {
+  const rows = await tx.query<{ pending_key: string }>(
+    'select distinct pending_key from dead_letter where region = $1',
+    [region],
+    'dead_letter_keys',
+  )
+  return rows.map((row) => row.pending_key)
+}

@@ -5,7 +5,7 @@ import type { Disclosure } from '../ledger/index.js'
 import { type KeyVault, PendingKeyDestroyedError } from '../sealing/key-vault.js'
 import { open } from '../sealing/sealed-blob.js'
 import { SealBrokenError } from '../sealing/secret-box.js'
-import { deleteDeadLetters, readLettersOf } from './dead-letter.store.js'
+import { deleteDeadLetters, findLetterKeys, readLettersOf } from './dead-letter.store.js'
 import { keysOf, type PendingWriteRow, wrapPending } from './pending-write.js'
 import {
   findIdleKeys,
@@ -35,9 +35,11 @@ export interface ErasePendingDeps {
 }
 
 /**
- * Erases a subject from the dead letters of a company for a region: those that are of it, or mention it, are deleted, and
- * the keys that wrapped theirs destroyed; what else was wrapped by them is wrapped anew. Answers how many there were. It
- * may be cut short anywhere and repeated.
+ * Erases a subject from what is kept of a region's queue: dead letters of a company that are of it, or mention it, are
+ * deleted, and every pending key that dead letters are under is destroyed, and what is left under them wrapped anew. Also
+ * where no letter was the subject's: a key that somebody else's letter holds opens what the log of the control database
+ * keeps of events that were brought home long since. To be called while nothing waits for the region. Answers how many
+ * letters were deleted. It may be cut short anywhere and repeated.
  */
 export async function eraseDeadLetters(
   { control, vault }: ErasePendingDeps,
@@ -48,12 +50,11 @@ export async function eraseDeadLetters(
     const doomed: PendingWriteRow[] = []
     for (const row of await readLettersOf(tx, subject.companyId, region))
       if (await concerns(vault, row, subject)) doomed.push(row)
-    if (doomed.length === 0) return 0
     await deleteDeadLetters(
       tx,
       doomed.map(({ id }) => id),
     )
-    for (const key of new Set(doomed.map((row) => row.pending_key))) await replaceKey(tx, vault, region, key)
+    for (const key of await findLetterKeys(tx, region)) await replaceKey(tx, vault, region, key)
     return doomed.length
   })
   await destroyIdleKeys({ control, vault }, region)
@@ -99,7 +100,6 @@ async function openKeys(vault: KeyVault, row: PendingWriteRow): Promise<ReturnTy
 /** Wraps what is left under a pending key by a fresh one. */
 async function replaceKey(tx: Transaction, vault: KeyVault, region: Region, old: string): Promise<void> {
   const rows = await readLettersUnder(tx, old)
-  if (rows.length === 0) return
   const id = newUuid()
   await insertPendingKey(tx, region, id)
   const to = await vault.pendingKey(region, id, true)

@@ -1,6 +1,6 @@
 import type { Database, Transaction } from '../db/database.js'
 import type { Region } from '../kernel/region.js'
-import type { ErasedRow } from './erasure.store.js'
+import { deleteIdempotencyKeys, type ErasedRow } from './erasure.store.js'
 import type { SubjectTags } from './subject.js'
 
 const TIMEOUT_MS = 30_000
@@ -110,12 +110,12 @@ export type ArchivedRow = ErasedRow & { readonly isOwn: boolean }
 
 /**
  * Takes from the places of an object's events what an erasure takes, stores tombstones, and has the object be its
- * rewritten self; in the transaction that appended the erasure event. With no rows it only ends what was deferred.
+ * rewritten self; in the transaction that appended the erasure event. Idempotency keys of these events go too. With no rows it only ends what was deferred.
  * Throws DatabaseError `serialization` or `unique_violation` where another erasure was faster.
  */
 export async function eraseArchived(
   tx: Transaction,
-  object: { readonly id: string; readonly sha256: Buffer },
+  object: { readonly id: string; readonly workspaceId: string; readonly sha256: Buffer },
   erasure: {
     readonly sequence: number | null
     readonly requestId: string
@@ -149,6 +149,11 @@ export async function eraseArchived(
       fresh?.sha256 ?? null,
     ],
     'gdpr_erase_archived',
+  )
+  await deleteIdempotencyKeys(
+    tx,
+    object.workspaceId,
+    rows.map((row) => row.sequence),
   )
 }
 

@@ -27,7 +27,8 @@ import { turnBucket } from './turn-bucket.js'
 const TIMEOUT_MS = 60_000
 const TAGS_PER_PAGE = 1_000
 const NIL_UUID = '00000000-0000-0000-0000-000000000000'
-const regionTables = ['event', 'archived_event', 'subject_key', 'idempotency_key', 'replica.event']
+const replicaTables = ['replica.event']
+const regionTables = ['event', 'archived_event', 'subject_key', 'idempotency_key', ...replicaTables]
 const controlTables = ['event_index', 'gdpr_request', 'pending_write', 'dead_letter']
 
 /**
@@ -178,14 +179,15 @@ export async function destroyRequestKeys(
 
 /** Has the databases let go of what deleted rows leave in their files. Notes what could not be. */
 export async function reclaimAfter(deps: ErasureDeps, requests: readonly SealedGdprRequest[]): Promise<void> {
-  const regionsOf = new Map<Region, SealedGdprRequest[]>()
-  for (const request of requests) {
-    const homes = (await workspacesByRegion(deps, request.companyId)).keys()
-    for (const region of new Set([...homes, ...(await deps.replicas.regionsOf(request.companyId))]))
-      regionsOf.set(region, [...(regionsOf.get(region) ?? []), request])
+  const regionsOf = new Map<string, ReadonlySet<Region>>()
+  for (const { id, companyId } of requests) {
+    const homes = (await workspacesByRegion(deps, companyId)).keys()
+    regionsOf.set(id, new Set([...homes, ...(await deps.replicas.regionsOf(companyId))]))
   }
-  for (const [region, own] of regionsOf) {
-    const kept = await reclaimFrom(deps, region, regionTables)
+  for (const { region } of deps.registry.list()) {
+    const own = requests.filter(({ id }) => regionsOf.get(id)!.has(region))
+    // Nobody remembers which regions had replicas once; their files do.
+    const kept = await reclaimFrom(deps, region, own.length > 0 ? regionTables : replicaTables)
     const completedAt = deps.clock.now()
     const evidence = {
       region,
@@ -193,7 +195,7 @@ export async function reclaimAfter(deps: ErasureDeps, requests: readonly SealedG
       records: kept,
       completedAt,
     }
-    for (const { id } of own) await storeEvidence(deps.control, id, evidence, 'set')
+    for (const { id } of kept > 0 ? requests : own) await storeEvidence(deps.control, id, evidence, 'set')
   }
   const kept = await reclaimFrom(deps, 'CONTROL', controlTables)
   const completedAt = deps.clock.now()

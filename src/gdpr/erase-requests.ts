@@ -5,7 +5,7 @@ import type { Region } from '../kernel/region.js'
 import { complete, destroyRequestKeys, eraseElsewhere, isQuiet, reclaimAfter } from './close-requests.js'
 import { destroyKeys, eraseValues } from './erase-region.js'
 import type { ErasureDeps } from './erasure-deps.js'
-import { type ErasureItem, isOutage, isWaiting, openItem } from './erasure-item.js'
+import { type ErasureItem, isOutage, isWaiting, openItem, takeInWorkspaces } from './erasure-item.js'
 import { markErased } from './erasure-work.store.js'
 import { nextStatus } from './gdpr-request.js'
 import { listWork, lockGdprRequest, moveGdprRequest, type SealedGdprRequest } from './gdpr-request.store.js'
@@ -61,6 +61,8 @@ export async function eraseRequests(deps: ErasureDeps, signal: AbortSignal): Pro
 async function eraseAccepted(deps: ErasureDeps, items: readonly ErasureItem[], signal: AbortSignal): Promise<Date> {
   const upTo = deps.clock.now()
   const active = items.filter((item) => item.obstacle === null && !item.isDirty)
+  // What was accepted before has its chain by now.
+  for (const item of active) await guarded(deps, item, signal, () => takeInWorkspaces(deps, item))
   for (const region of new Set(active.flatMap((item) => [...item.workspaces.keys()])))
     try {
       await deps.registry.use(region, ({ database }) =>

@@ -1,6 +1,6 @@
 import { CacheUnavailableError } from '../cache/shared-cache.js'
 import { DatabaseError } from '../db/database-error.js'
-import type { WorkspaceFacts } from '../directory/control-facts.js'
+import { listWorkspaceFacts } from '../directory/facts.store.js'
 import { DeadlineExceeded } from '../kernel/deadline.js'
 import { DomainError } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
@@ -17,7 +17,7 @@ import { identifiersOf, subjectTags } from './subject.js'
 export interface ErasureItem {
   readonly request: SealedGdprRequest
   readonly subject: ErasureSubject
-  readonly workspaces: ReadonlyMap<Region, readonly string[]>
+  readonly workspaces: Map<Region, readonly string[]>
   /** By region, where no event waited for it when the work began: the epoch of its mode then. */
   readonly quietEpochs: ReadonlyMap<Region, number>
   /** Something was still found in this round. */
@@ -30,13 +30,19 @@ export interface ErasureItem {
   obstacle: unknown
 }
 
-/** The company's chains by their home region, UUIDs. */
+/** The company's chains by their home region, UUIDs: all that there are now, whatever is remembered. */
 export async function workspacesByRegion(
-  { facts }: Pick<ErasureDeps, 'facts'>,
+  { control }: Pick<ErasureDeps, 'control'>,
   companyId: string,
 ): Promise<Map<Region, string[]>> {
-  const byRegion = Map.groupBy(await facts.workspacesOf(companyId), (one: WorkspaceFacts) => one.dataRegion)
+  const { workspaces } = await listWorkspaceFacts(control, companyId)
+  const byRegion = Map.groupBy(workspaces, ({ dataRegion }) => dataRegion)
   return new Map([...byRegion].map(([region, own]) => [region, own.map(({ id }) => id)]))
+}
+
+/** Takes in chains that were made since the work began. Of a region that had none, the next run finds whether it is quiet. */
+export async function takeInWorkspaces(deps: Pick<ErasureDeps, 'control'>, item: ErasureItem): Promise<void> {
+  for (const [region, ids] of await workspacesByRegion(deps, item.request.companyId)) item.workspaces.set(region, ids)
 }
 
 /** Opens a request for work; null where its subject can't be known any more. */
@@ -45,7 +51,7 @@ export async function openItem(deps: ErasureDeps, request: SealedGdprRequest): P
   const subject = await openSubject(deps, request)
   if (subject === null) return null
   const secret = deps.secrets.openRequestSecret(requestId, request.secretSealed)
-  const workspaces = await workspacesByRegion(deps, companyId)
+  const workspaces: ErasureItem['workspaces'] = await workspacesByRegion(deps, companyId)
   return {
     request,
     subject: {

@@ -76,12 +76,20 @@ export async function eraseDisclosures(
     ],
     'gdpr_erase_disclosures',
   )
-  await tx.query(
+  await deleteIdempotencyKeys(tx, workspaceId, sequences)
+}
+
+/** Forgets by which keys these events were recorded. */
+export const deleteIdempotencyKeys = (
+  tx: Transaction,
+  workspaceId: string,
+  sequences: readonly number[],
+): Promise<unknown> =>
+  tx.query(
     'delete from idempotency_key where workspace_id = $1 and sequence = any ($2::bigint[])',
     [workspaceId, sequences],
     'gdpr_delete_idempotency_keys',
   )
-}
 
 const taggedCondition =
   '(actor_id_tag = any ($2::bytea[]) or actor_email_tag = any ($3::bytea[]) or target_id_tag = any ($4::bytea[]))'

@@ -71,14 +71,22 @@ export async function forgetReplicas(
   )
 }
 
-/** The regions that have, or last had, anything of a company's chains in others. */
-export async function listReplicaRegions(control: Database, companyId: string): Promise<Region[]> {
-  const rows = await control.query<{ replica_region: Region }>(
-    'select distinct replica_region from replica_chain where company_id = $1',
+/**
+ * The regions that a company's chains in others are copied to now, whatever is remembered, and those that have, or last
+ * had, anything of them.
+ */
+export async function listReplicaRegions(
+  control: Database,
+  companyId: string,
+): Promise<{ readonly wanted: readonly Region[]; readonly known: readonly Region[] }> {
+  const [row] = await control.query<{ wanted: Region[]; known: Region[] }>(
+    `select c.replicate_to as wanted,
+       array(select distinct r.replica_region from replica_chain r where r.company_id = c.id) as known
+     from company c where c.id = $1`,
     [companyId],
     { timeoutMs: TIMEOUT_MS },
   )
-  return rows.map((row) => row.replica_region)
+  return row ?? { wanted: [], known: [] }
 }
 
 /** How far replicas are behind, as far as control knows: by the newest signed checkpoint of each chain. */

@@ -6,6 +6,7 @@ import { CompactRange } from '../ledger/index.js'
 import { checkErasures, checkStretch } from './check-stretch.js'
 import { addKeys, keyIdsIn, missingKeys } from './copy-keys.js'
 import { type HomeHead, type HomeStretch, readEvents, readStretch, readTombstones } from './home.store.js'
+import { numbersOf } from './read-array.js'
 import { ReplicaFault, type ReplicaHead, type ReplicatedChain } from './replica-chain.js'
 import { atHome, inReplica, type ReplicaPlace } from './replica-transaction.js'
 import {
@@ -15,6 +16,7 @@ import {
   insertTombstones,
   keepCheckpoints,
   lockReplicaHead,
+  markDropped,
   replaceEvents,
   stopReplica,
   type StoredTombstone,
@@ -162,6 +164,10 @@ async function applyErasures(
     const columns = await atHome(deps, home, companyId, (own) => readEvents(own, workspaceId, some))
     if (columns !== null) await addKeys(deps, tx, replica, chain, await missingKeys(tx, keyIdsIn(columns)))
     await replaceEvents(tx, workspaceId, some, columns)
+    const kept = new Set(columns === null ? [] : numbersOf(columns.sequence))
+    const archived = some.filter((one) => !kept.has(one))
+    // There is a gap from now on, which is no break of the chain.
+    if (archived.length > 0) await markDropped(tx, workspaceId, Math.max(...archived))
   }
 }
 

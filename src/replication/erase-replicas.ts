@@ -1,5 +1,4 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type { ControlFacts } from '../directory/control-facts.js'
 import { readErasureTotals } from '../gdpr/erasure.store.js'
 import type { ReplicaErasure, ReplicaEvidence } from '../gdpr/erasure-deps.js'
 import { DomainError } from '../kernel/domain-error.js'
@@ -18,37 +17,27 @@ import type { ReplicationDeps } from './replication-deps.js'
 const WAIT_MS_MAX = 10_000
 const WAIT_STEP_MS = 50
 
-type Facts = Pick<ControlFacts, 'company'>
-
 /** Follows erasures into replicas: see {@link ReplicaErasure}. */
-export const replicaErasure = (deps: ReplicationDeps, facts: Facts): ReplicaErasure => ({
+export const replicaErasure = (deps: ReplicationDeps): ReplicaErasure => ({
   erased: ({ companyId, workspaceId }, sequence) =>
     raiseErasureFloors(deps.control, companyId, [{ workspaceId, sequence }]),
-  apply: (request, workspaces, signal) => applyErasure(deps, facts, request, workspaces, signal),
-  regionsOf: (companyId) => replicaRegionsOf(deps, facts, companyId),
+  apply: (request, workspaces, signal) => applyErasure(deps, request, workspaces, signal),
+  async regionsOf(companyId) {
+    const { wanted, known } = await listReplicaRegions(deps.control, companyId)
+    return [...new Set([...wanted, ...known])]
+  },
 })
-
-/** Those that a company replicates to, and those that may still hold something from when it did. */
-async function replicaRegionsOf(
-  { control }: Pick<ReplicationDeps, 'control'>,
-  facts: Facts,
-  companyId: string,
-): Promise<Region[]> {
-  const company = await facts.company(companyId)
-  return [...new Set([...(company?.replicateTo ?? []), ...(await listReplicaRegions(control, companyId))])]
-}
 
 async function applyErasure(
   deps: ReplicationDeps,
-  facts: Facts,
   request: { readonly id: string; readonly companyId: string },
   workspaces: ReadonlyMap<Region, readonly string[]>,
   signal: AbortSignal,
 ): Promise<readonly ReplicaEvidence[]> {
   const { companyId } = request
-  const replicas = await replicaRegionsOf(deps, facts, companyId)
-  if (replicas.length === 0) return []
-  const kept = (await facts.company(companyId))?.replicateTo ?? []
+  const { wanted, known } = await listReplicaRegions(deps.control, companyId)
+  const replicas = new Set([...wanted, ...known])
+  if (replicas.size === 0) return []
   const floors = new Map<string, number>()
   for (const [home, ids] of workspaces) {
     const own = await atHome(deps, home, companyId, (tx) => readLastErasures(tx, ids))
@@ -60,7 +49,7 @@ async function applyErasure(
   for (const region of replicas)
     await deps.registry.use(region, async (place) => {
       const chains = chainsFor(place, companyId, workspaces)
-      if (!kept.includes(region)) await purgeAll(deps, place, companyId, signal)
+      if (!wanted.includes(region)) await purgeAll(deps, place, companyId, signal)
       else for (const chain of chains) await catchUp(deps, place, chain, floors.get(chain.workspaceId) ?? 0, signal)
       evidence.push(...(await settle(deps, place, request, chains, signal)))
     })

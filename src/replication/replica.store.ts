@@ -293,11 +293,15 @@ export const deleteReplicaHead = (tx: Transaction, workspaceId: string): Promise
 /** Takes away a stretch that archives took from home: bodies and blobs are no longer in the region's tables. */
 export async function dropEvents(tx: Transaction, workspaceId: string, first: number, last: number): Promise<void> {
   await tx.query('delete from event where workspace_id = $1 and sequence between $2 and $3', [workspaceId, first, last])
-  await tx.query('update chain_head set dropped_sequence = greatest(dropped_sequence, $2) where workspace_id = $1', [
+  await markDropped(tx, workspaceId, last)
+}
+
+/** Notes up to where events may be missing, since archives have them. */
+export const markDropped = (tx: Transaction, workspaceId: string, last: number): Promise<unknown> =>
+  tx.query('update chain_head set dropped_sequence = greatest(dropped_sequence, $2) where workspace_id = $1', [
     workspaceId,
     last,
   ])
-}
 
 /** The first event that is stored; null where none is. */
 export async function findFirstSequence(tx: Transaction, workspaceId: string): Promise<number | null> {

@@ -74,7 +74,7 @@ export async function makeServices(options: AppOptions, clock: Clock, log: Logge
     clock,
     log,
     onGrown: (chains) => replicator.nudge(chains),
-    replicas: replicaErasure(replication, facts),
+    replicas: replicaErasure(replication),
   })
   const scheduler = makeScheduler(options, {
     registry,

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { eraseRequests } from '../../src/gdpr/erase-requests.js'
+import { encodeId } from '../../src/kernel/ids.js'
 import type { Region } from '../../src/kernel/region.js'
-import { createWorld, sendGraphql, type World } from '../harness/app.js'
+import { createWorkspace } from '../../src/workspaces/create-workspace.js'
+import { createWorld, sendGraphql, type World, type WorldWorkspace } from '../harness/app.js'
 import { eventually } from '../harness/eventually.js'
 import { approvedRequest, makeTrio, readRequest, showEvent, type Trio, verifyChain } from '../harness/gdpr.js'
 
@@ -91,6 +93,51 @@ describe('what comes in while a request ends', () => {
       expect(receivedAt <= done.completedAt).toBe(true)
       expect(await show(lateId!)).toMatchObject({ erasedAt: expect.any(String), actor: null, payload: {} })
       expect(await verifyChain(world, EU)).toMatchObject({ ok: true })
+    },
+  )
+
+  it.each(['values.noted', 'request.erased'])(
+    'is erased too where it was recorded at the step %s in a workspace that had just been made',
+    async (at) => {
+      const id = await approvedRequest(trio, asking())
+      const { erasure } = world.app
+      let late: Promise<string> | undefined
+      let chain: WorldWorkspace | undefined
+      const recordElsewhere = async (): Promise<string> => {
+        const { control, clock } = world.app
+        const { id: companyId } = world.acme
+        const made = await createWorkspace(
+          { control, clock },
+          { companyId, name: `W ${randomUUID().slice(0, 8)}`, dataRegion: 'APAC' },
+        )
+        const { key } = await world.makeKey({ companyId, workspaceId: made.id, name: 'k', scope: 'WORKSPACE' })
+        chain = { ...world.acme.in.APAC, ...made, gid: encodeId('workspace', made.id), key }
+        const [eventId] = await world.record(chain, [ownEvent(at)])
+        return eventId!
+      }
+      const held = {
+        ...erasure,
+        onStep: (step: string) => {
+          if (step === at) late ??= recordElsewhere()
+        },
+        registry: {
+          list: () => erasure.registry.list(),
+          find: (region: Region) => erasure.registry.find(region),
+          use: ((region, work) =>
+            Promise.resolve(late).then(() => erasure.registry.use(region, work))) as typeof erasure.registry.use,
+        },
+      }
+      await eraseRequests(held, never)
+      await eventually('the request to be done', async () => {
+        await run()
+        return (await readRequest(trio.staff, id)).status === 'DONE'
+      })
+      const { completedAt } = await readRequest(trio.staff, id)
+      const lateId = await late!
+      const { data } = await world.gql(world.acme.key, `{ event(id: "${lateId}") { receivedAt } }`)
+      expect(data.event.receivedAt <= completedAt).toBe(true)
+      expect(await show(lateId)).toMatchObject({ erasedAt: expect.any(String), actor: null, payload: {} })
+      expect(await verifyChain(world, chain!)).toMatchObject({ ok: true, erasedEvents: 1 })
     },
   )
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { eraseRequests } from '../../src/gdpr/erase-requests.js'
 import { eventually } from '../harness/eventually.js'
@@ -78,4 +79,36 @@ it('of an anonymised subject, too, every key goes: nothing that was queued opens
   expect(own).toHaveLength(3)
   for (const { actor } of own) expect(actor.id).toMatch(/^anon_/)
   expect(await verifyChain(world, world.acme.in.EU)).toMatchObject({ ok: true })
+})
+
+it("the key of an outage goes, too, where only somebody else's dead letter is still under it", async () => {
+  const person = `subject-${randomUUID().slice(0, 8)}`
+  const { vault } = world.app.erasure
+  const letters = () =>
+    world.app.control.query<{ id: string; pending_key: string }>('select id, pending_key from dead_letter order by id')
+  const before = new Set((await letters()).map(({ id }) => id))
+  await ingest({ idempotencyKey: 'k-4' })
+  await world.eu.set('refuse')
+  const own = await ingest({ actor: { id: person }, payload: { note: `by ${person}` } })
+  const other = await ingest({ action: 'b', idempotencyKey: 'k-4', actor: { id: 'boss' }, payload: { kept: 1 } })
+  expect([own.status, other.status]).toEqual(['QUEUED', 'QUEUED'])
+  await heal(world)
+  const [letter] = (await letters()).filter(({ id }) => !before.has(id))
+  // The control: with it, what the log of the control database keeps of the event could be read.
+  await expect(vault.pendingKey('EU', letter!.pending_key, false)).resolves.toBeDefined()
+  const id = await approvedRequest(trio, { companyId: world.acme.gid, requestType: 'DELETE', actorId: person })
+  await eventually('the request to be done', async () => {
+    await erase()
+    return (await readRequest(trio.staff, id))['status'] === 'DONE'
+  })
+  await expect(vault.pendingKey('EU', letter!.pending_key, false)).rejects.toThrow(/is gone/)
+  const [after] = (await letters()).filter((one) => one.id === letter!.id)
+  // And the letter opens as it did: what it says is found by whoever is erased next.
+  const next = await approvedRequest(trio, { companyId: world.acme.gid, requestType: 'DELETE', actorId: 'boss' })
+  await expect(vault.pendingKey('EU', after!.pending_key, false)).resolves.toBeDefined()
+  await eventually('the next request to be done', async () => {
+    await erase()
+    return (await readRequest(trio.staff, next))['status'] === 'DONE'
+  })
+  expect((await letters()).some((one) => one.id === letter!.id)).toBe(false)
 })

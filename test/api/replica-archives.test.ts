@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { eraseRequests } from '../../src/gdpr/erase-requests.js'
+import { encodeId } from '../../src/kernel/ids.js'
 import type { Region } from '../../src/kernel/region.js'
 import { tendReplicas } from '../../src/replication/replicate-region.js'
+import { createWorkspace } from '../../src/workspaces/create-workspace.js'
 import { asPerson, outcome, type Person } from '../harness/actors.js'
 import { archiveNow, DAY_MS } from '../harness/archive.js'
 import { eventually } from '../harness/eventually.js'
-import { verifyChain } from '../harness/gdpr.js'
+import { approvedRequest, makeTrio, readRequest, verifyChain } from '../harness/gdpr.js'
 import { createOutageWorld, heal, type OutageWorld } from '../harness/outage.js'
-import { copied, countRows, replicaOf, setReplicas } from '../harness/replicas.js'
+import { copied, countRows, replicaOf, rowsOf, setReplicas } from '../harness/replicas.js'
 import { settableClock, type SettableClock } from '../harness/settable-clock.js'
 
 /*
@@ -102,4 +105,45 @@ describe('a replica of a chain whose home archives', () => {
     expect((await eventById(ids[5]!)).data.event).toEqual({ sequence: 6, dataRegion: 'EU' })
     expect(await verifyChain(world, EU)).toMatchObject({ ok: true })
   })
+})
+
+it('an erasure of events that home has archived already leaves a gap in the replica, and no break of the chain', async () => {
+  const { control } = world.app
+  const { id: companyId } = world.acme
+  const made = await createWorkspace({ control, clock }, { companyId, name: 'Gap', dataRegion: 'EU' })
+  const { key } = await world.makeKey({ companyId, workspaceId: made.id, name: 'k', scope: 'WORKSPACE' })
+  const chain = { ...world.acme.in.EU, ...made, gid: encodeId('workspace', made.id), key }
+  const event = (actor: string) => ({ action: 'doc.read', category: 'docs', actor: { id: actor }, payload: { actor } })
+  await world.record(chain, ['other', 'subject-gap', 'other'].map(event))
+  clock.advance(380 * DAY_MS)
+  await world.record(chain, [event('other')])
+  await copied(world, 'US', chain.id, 4)
+  expect(await archiveNow(world, 'EU')).toBeGreaterThanOrEqual(3)
+  const trio = await makeTrio(world, world.acme)
+  const request = { companyId: world.acme.gid, requestType: 'DELETE', actorId: 'subject-gap' }
+  const id = await approvedRequest(trio, request)
+  await eventually('the request to be done', async () => {
+    await eraseRequests(world.app.erasure, new AbortController().signal)
+    return (await readRequest(trio.staff, id)).status === 'DONE'
+  })
+  const stored = await rowsOf<{ sequence: number }>(
+    world,
+    'US',
+    `select sequence::integer from replica.event where workspace_id = '${chain.id}' order by sequence`,
+  )
+  // The control: what the erasure took is gone, what the nightly run would take is there yet.
+  expect(stored.map(({ sequence }) => sequence)).toEqual([1, 3, 4, 5])
+  await world.eu.set('refuse')
+  const ask = `query ($id: ID!) { verifyChain(workspaceId: $id) { ok firstBreak { sequence reason } } }`
+  const verdict = await world.gql(world.acme.key, ask, { id: chain.gid })
+  expect(verdict.data.verifyChain).toBeNull()
+  expect(outcome(verdict)).toBe('REGION_UNAVAILABLE')
+  await heal(world)
+  await eventually('home to answer for itself', async () => {
+    const { data } = await world.gql(world.acme.key, '{ globalEvents(regions: [EU]) { regions { status } } }')
+    return data.globalEvents.regions[0].status === 'OK'
+  })
+  expect(await verifyChain(world, chain)).toMatchObject({ ok: true, erasedEvents: 1 })
+  await tend('US')
+  expect(await replicaOf(world, 'US', chain.id)).toMatchObject({ state: 'COPYING', dropped: 3 })
 })
