@@ -1,4 +1,4 @@
-import type { CompanyRole, StaffRole } from '../directory/app-user.entity.js'
+import { staffRoles as staff, type CompanyRole, type StaffRole } from '../directory/app-user.entity.js'
 
 /** In what standing somebody calls. A company key reads, read-only or not; READ_ONLY_KEY is a workspace's. */
 export type Caller = 'NOBODY' | 'COMPANY_KEY' | 'WORKSPACE_KEY' | 'READ_ONLY_KEY' | CompanyRole | StaffRole
@@ -7,7 +7,6 @@ const nobody = ['NOBODY'] as const
 const keys = ['COMPANY_KEY', 'WORKSPACE_KEY', 'READ_ONLY_KEY'] as const
 const administrators = ['OWNER', 'ADMIN'] as const
 const people = ['OWNER', 'ADMIN', 'MEMBER', 'VIEWER'] as const
-const staff = ['SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN', 'BILLING_ADMIN'] as const
 /** Staff who may look into a company's events, which is written in the admin log each time. */
 const eventStaff = ['SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN'] as const
 /** Staff who decide on what becomes of a person's data. */

@@ -9,8 +9,19 @@ import { addCompanyCommands } from './admin-company.js'
 import { addKeyCommands } from './admin-key.js'
 import { addSigningKeyCommands } from './admin-signing-key.js'
 import { addProjectCommands } from './admin-project.js'
+import { addStaffCommands } from './admin-staff.js'
 import { addWorkspaceCommands } from './admin-workspace.js'
 import { exitCodes, type CliProcess, type ExitCode } from './ingest-command.js'
+
+const help = `
+These work on the databases themselves, not on the API: run them where the service runs, in its environment (DATA_DIR for
+the embedded servers; CONTROL_DATABASE_URL and its companions for your own). What they change is in the admin log.
+
+Exit codes:
+  0  done
+  1  refused: the message says why, and nothing has changed
+  2  the command was not understood
+  3  the control database, or a region that was needed, does not answer`
 
 /** The `admin` command of the program, added when it is not there yet. */
 function adminCommand(program: Command): Command {
@@ -18,7 +29,7 @@ function adminCommand(program: Command): Command {
   return found ?? program.command('admin').description('Administers an installation.')
 }
 
-/** Adds `admin company|workspace|project|key …`; the actions hand their exit code to `onExit`. */
+/** Adds `admin company|workspace|project|key|signing-key|staff …`; the actions hand their exit code to `onExit`. */
 export function addDirectoryCommands(program: Command, cli: CliProcess, onExit: (code: ExitCode) => void): void {
   const admin = adminCommand(program)
   const run: RunAdmin = async (command, work) => {
@@ -38,6 +49,8 @@ export function addDirectoryCommands(program: Command, cli: CliProcess, onExit: 
   addProjectCommands(admin, run)
   addKeyCommands(admin, run)
   addSigningKeyCommands(admin, run)
+  addStaffCommands(admin, run)
+  admin.addHelpText('after', help)
 }
 
 /** Null for what is our own mistake. */

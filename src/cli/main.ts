@@ -8,7 +8,7 @@ import { addVerifyCommand } from './verify-command.js'
 const cli: CliProcess = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env }
 
 const program = new Command('hyrelog')
-  .description('HyreLog from the command line: record, export and verify events, administer regions.')
+  .description('HyreLog from the command line: record, export and verify events, administer an installation.')
   .version(packageVersion())
   .showHelpAfterError('(--help tells more)')
   .exitOverride()
@@ -25,7 +25,7 @@ if (process.argv.slice(2, 4).includes('admin')) {
   addAdminRegionCommands(program, cli, onExit)
   addDirectoryCommands(program, cli, onExit)
 } else {
-  program.command('admin').description('Administers an installation: regions, companies, workspaces, projects, keys.')
+  program.command('admin').summary('administer an installation: regions, companies, keys, staff')
 }
 
 try {

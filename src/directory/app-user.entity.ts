@@ -1,6 +1,7 @@
 import { defineEntity, p, type InferEntity } from '@mikro-orm/core'
 
-export type StaffRole = 'SUPER_ADMIN' | 'PRIVACY_ADMIN' | 'SUPPORT_ADMIN' | 'BILLING_ADMIN'
+export const staffRoles = ['SUPER_ADMIN', 'PRIVACY_ADMIN', 'SUPPORT_ADMIN', 'BILLING_ADMIN'] as const
+export type StaffRole = (typeof staffRoles)[number]
 export type CompanyRole = 'OWNER' | 'ADMIN' | 'MEMBER' | 'VIEWER'
 
 export const AppUser = defineEntity({

@@ -2,6 +2,7 @@ import type { JsonObject } from '../kernel/canonical-json.js'
 import { DatabaseError } from '../db/database-error.js'
 import { DomainError } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
+import { ObjectStoreError } from '../objects/object-errors.js'
 
 export type JobOutcome = 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'SKIPPED'
 
@@ -67,5 +68,6 @@ export const regionsFailed = (): RunCutShort => new RunCutShort(REGIONS_FAILED)
 export function wordFor(failure: unknown): string {
   if (failure instanceof RunCutShort) return failure.word
   if (failure instanceof DatabaseError) return `database ${failure.kind.replaceAll('_', ' ')}`
+  if (failure instanceof ObjectStoreError) return failure.code.toLowerCase().replaceAll('_', ' ')
   return failure instanceof DomainError ? failure.code : 'failed'
 }

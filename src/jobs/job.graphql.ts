@@ -64,7 +64,7 @@ export class JobRunType implements NodeType {
   @Field(() => String, {
     nullable: true,
     description:
-      'Why it failed or was skipped, in a few fixed words: timed out, stopped, holder lost, lease lost, still running, regions failed, database …, a code of extensions.code, failed.',
+      'Why it failed or was skipped, in a few fixed words: timed out, stopped, holder lost, lease lost, still running, regions failed, database …, object …, a code of extensions.code, failed.',
   })
   get error(): string | null {
     return this.run.error

@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path'
 import type { Region } from '../kernel/region.js'
 
 export const coldStorageProviders = ['LOCAL', 'AWS', 'AZURE', 'GCP'] as const
@@ -20,12 +21,23 @@ export interface RegionSettings {
 
 export type RegionSettingsOf = ReadonlyMap<Region, RegionSettings>
 
+/** What the vendors allow; servers that speak like S3 are less strict than Amazon. */
+const bucketNames = {
+  AWS: /^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/,
+  AZURE: /^(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*$/,
+  GCP: /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/,
+} as const
+
+/** Whether there can be a bucket, a container or (LOCAL) a folder of this name. A folder is named from the root. */
+export const isColdStorage = ({ provider, bucket }: ColdStorage): boolean =>
+  provider === 'LOCAL' ? isAbsolute(bucket) && !bucket.includes('\0') : bucketNames[provider].test(bucket)
+
 /** `local:/folder`, `aws:bucket`, `azure:container` or `gcp:bucket`; undefined where the text is none of them. */
 export function parseColdStorage(text: string): ColdStorage | undefined {
-  const found = /^(local|aws|azure|gcp):(.+)$/.exec(text)
-  return found === null
-    ? undefined
-    : { provider: found[1]!.toUpperCase() as ColdStorage['provider'], bucket: found[2]! }
+  const [, provider, bucket] = /^(local|aws|azure|gcp):(.+)$/.exec(text) ?? []
+  if (provider === undefined || bucket === undefined) return undefined
+  const place = { provider: provider.toUpperCase() as ColdStorage['provider'], bucket }
+  return isColdStorage(place) ? place : undefined
 }
 
 /** True for a URL that names a PostgreSQL server, a role and a database. */

@@ -6,7 +6,7 @@ import { orControlUnavailable } from '../directory/with-control.js'
 import type { Clock } from '../kernel/clock.js'
 import { badInput } from '../kernel/domain-error.js'
 import type { Region } from '../kernel/region.js'
-import { type ColdStorage, isPostgresUrl, type RegionSettings } from '../regions/region-data-store.js'
+import { type ColdStorage, isColdStorage, isPostgresUrl, type RegionSettings } from '../regions/region-data-store.js'
 import { loadRegionSettings, saveRegionSettings } from '../regions/region-data-store.store.js'
 import { regionFault } from '../regions/region-fault.js'
 import type { ControlSecrets } from '../sealing/control-secrets.js'
@@ -99,7 +99,7 @@ function settingsOf(input: UpsertRegionDataStoreInput, before: RegionSettings | 
     databaseUrl,
     ownerUrl: orBefore(input.ownerUrl, 'ownerUrl'),
     readOnlyUrl: orBefore(input.readOnlyUrl, 'readOnlyUrl'),
-    coldStorage: { provider: input.coldStorageProvider, bucket: validBucket(input.coldStorageBucket) },
+    coldStorage: { provider: input.coldStorageProvider, bucket: validBucket(input) },
   }
 }
 
@@ -109,10 +109,17 @@ function validUrl(text: string, field: string): string {
   return text
 }
 
-function validBucket(text: string): string {
-  const bucket = text.trim()
+function validBucket({ coldStorageProvider: provider, coldStorageBucket }: UpsertRegionDataStoreInput): string {
+  const bucket = coldStorageBucket.trim()
   if (bucket === '' || bucket.length > BUCKET_CHARACTERS_MAX || /\p{Cc}/u.test(bucket) || !bucket.isWellFormed())
     throw badInput('input.coldStorageBucket', `must be 1 to ${BUCKET_CHARACTERS_MAX} printable characters.`)
+  if (!isColdStorage({ provider, bucket }))
+    throw badInput(
+      'input.coldStorageBucket',
+      provider === 'LOCAL'
+        ? 'must be a folder from the root, such as /folder.'
+        : `is no name of a bucket of ${provider}.`,
+    )
   return bucket
 }
 

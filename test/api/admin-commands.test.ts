@@ -5,6 +5,7 @@ import { PassThrough } from 'node:stream'
 import { Command, CommanderError } from 'commander'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { addDirectoryCommands } from '../../src/cli/admin-commands.js'
+import { createWorld } from '../harness/app.js'
 import { cloneDatabases, type ClonedDatabases } from '../harness/databases.js'
 
 let databases: ClonedDatabases
@@ -166,6 +167,26 @@ describe('hyrelog admin', () => {
     expect(result.stderr).toContain(message)
     expect(result.code).toBe(code)
     expect(result.stdout).toBe('')
+  })
+
+  it('makes an account of the staff that can sign in, once', async () => {
+    const world = await createWorld()
+    const { databaseUrl, ownerUrl } = world.databases.control
+    const env = { ...environment, CONTROL_DATABASE_URL: databaseUrl, CONTROL_OWNER_URL: ownerUrl }
+    const create = (email: string) => admin(['staff', 'create', '--email', email, '--json'], env)
+    const made = await create('First@Staff.example')
+    expect(made).toMatchObject({ code: 0, stderr: '' })
+    const { email, password, staffRole } = JSON.parse(made.stdout) as Record<string, string>
+    expect([email, staffRole]).toEqual(['first@staff.example', 'SUPER_ADMIN'])
+    const signIn = `mutation ($input: SignInInput!) { signIn(input: $input) { user { email } } }`
+    const { data } = await world.gql(null, signIn, { input: { email, password } })
+    expect(data.signIn.user).toEqual({ email })
+    expect(await create('first@staff.example')).toMatchObject({
+      code: 1,
+      stderr: 'error: This address has an account.\n',
+    })
+    expect(await create('nobody')).toMatchObject({ code: 1 })
+    await world.close()
   })
 
   it('refuses a slug that is taken', async () => {

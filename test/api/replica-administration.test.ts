@@ -121,9 +121,9 @@ describe('upsertRegionDataStore', () => {
       expect(entry.payload).toMatchObject({ dbUrl, hasOwner: true, hasReadOnly: false })
 
       // Back to where it was, which needs no migration.
-      const back = await upsert(staff, { dbUrl: world.databases.regions.APAC.databaseUrl, coldStorageBucket: 'cold' })
+      const back = await upsert(staff, { dbUrl: world.databases.regions.APAC.databaseUrl, coldStorageBucket: '/cold' })
       expect(back.errors).toBeUndefined()
-      await eventually('it is back', () => world.app.registry.find('APAC')?.coldStorage.bucket === 'cold')
+      await eventually('it is back', () => world.app.registry.find('APAC')?.coldStorage.bucket === '/cold')
     } finally {
       await fresh.drop()
     }
@@ -136,6 +136,16 @@ describe('upsertRegionDataStore', () => {
     ['an owner of another database', ({ dbUrl, ownerUrl }) => ({ dbUrl, ownerUrl: `${ownerUrl}x` }), 'input.ownerUrl'],
     ['a silent read-only server', ({ dbUrl }) => ({ dbUrl, readOnlyUrl: withPort(dbUrl, '1') }), 'input.readOnlyUrl'],
     ['no bucket', ({ dbUrl }) => ({ dbUrl, coldStorageBucket: ' ' }), 'input.coldStorageBucket'],
+    [
+      'a folder that depends on where the process runs',
+      ({ dbUrl }) => ({ dbUrl, coldStorageBucket: 'cold' }),
+      'input.coldStorageBucket',
+    ],
+    [
+      'a bucket that nobody can have',
+      ({ dbUrl }) => ({ dbUrl, coldStorageProvider: 'GCP', coldStorageBucket: 'Cold/1' }),
+      'input.coldStorageBucket',
+    ],
   ])('refuses %s and changes nothing', async (_, inputOf, field) => {
     const { databaseUrl: dbUrl, ownerUrl } = world.databases.regions.APAC
     const before = await world.app.control.query('select * from region_data_store order by region')
