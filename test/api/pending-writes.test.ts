@@ -259,13 +259,15 @@ describe('the key of what was queued', () => {
     await world.eu.set('refuse')
     await taken(ingest(event('sealed')))
     const mode = world.app.modes.of('EU')!
-    expect(await pendingKeyFiles()).toContain(`pending-${mode.pendingKey!}.key`)
+    // A dead letter of another test may keep its own.
+    const isThere = async () => (await pendingKeyFiles()).includes(`pending-${mode.pendingKey!}.key`)
+    expect(await isThere()).toBe(true)
     await heal(world)
-    await eventually('the key to be gone', async () => (await pendingKeyFiles()).length === 0)
+    await eventually('the key to be gone', async () => !(await isThere()))
     const { control, modes, clock, erasure } = world.app
     const queue = new PendingQueue({ control, modes, clock, vault: erasure.vault })
     expect(await queue.insert(mode, [], deadlineAfter(5_000))).toBeNull()
-    expect(await pendingKeyFiles()).toEqual([])
+    expect(await isThere()).toBe(false)
   })
 })
 
