@@ -56,6 +56,7 @@ export function addDirectoryCommands(program: Command, cli: CliProcess, onExit: 
 /** Null for what is our own mistake. */
 function exitCodeOf(error: unknown): ExitCode | null {
   if (error instanceof DomainError) return error.code === 'REGION_UNAVAILABLE' ? exitCodes.stopped : exitCodes.refused
-  if (error instanceof ConfigError || error instanceof AdminRefusal) return exitCodes.refused
+  if (error instanceof AdminRefusal) return error.exitCode
+  if (error instanceof ConfigError) return exitCodes.refused
   return error instanceof DatabaseError ? exitCodes.stopped : null
 }

@@ -1,18 +1,22 @@
 import { join } from 'node:path'
 import { InvalidArgumentError } from 'commander'
+import { systemActor } from '../admin-log/admin-entry.js'
 import { dataDirOf, readConfig, usesOwnServers, type Config } from '../config.js'
 import { Database } from '../db/database.js'
 import { DatabaseError } from '../db/database-error.js'
 import { holderOf } from '../db/embedded/data-dir-lock.js'
 import { runningPostmaster } from '../db/embedded/postmaster-pid.js'
 import { isStopWished, serverFolder } from '../db/embedded/server-requests.js'
+import { controlEntities } from '../directory/entities.js'
+import { systemClock } from '../kernel/clock.js'
 import { regions, type Region } from '../kernel/region.js'
 import { isPostgresUrl, parseColdStorage, type ColdStorage, type RegionSettings } from '../regions/region-data-store.js'
-import { loadRegionSettings, saveRegionSettings } from '../regions/region-data-store.store.js'
+import { loadRegionSettings } from '../regions/region-data-store.store.js'
 import { answers, regionFault } from '../regions/region-fault.js'
 import { ControlSecrets } from '../sealing/control-secrets.js'
+import { writeRegionDataStore } from '../workspaces/upsert-region-data-store.js'
 import { AdminRefusal } from './admin-refusal.js'
-import type { CliProcess } from './ingest-command.js'
+import { exitCodes, type CliProcess } from './ingest-command.js'
 
 type AdminProcess = Pick<CliProcess, 'stdout' | 'stderr' | 'env'>
 
@@ -52,11 +56,17 @@ async function withTable<T>(
 ): Promise<T> {
   const config = await readConfig(cli.env)
   if (config.databases.mode !== 'own') throw new AdminRefusal('CONTROL_DATABASE_URL is not set.')
-  const control = Database.open({ name: 'CONTROL', url: config.databases.controlDatabaseUrl, poolMax: 1 })
+  const control = Database.open({
+    name: 'CONTROL',
+    url: config.databases.controlDatabaseUrl,
+    entities: controlEntities,
+    poolMax: 2,
+  })
   try {
     return await work(control, new ControlSecrets(config.controlMasterKey), config)
   } catch (error) {
-    if (error instanceof DatabaseError) throw new AdminRefusal(`The control database can't be used. ${error.message}`)
+    if (error instanceof DatabaseError)
+      throw new AdminRefusal(`The control database can't be used. ${error.message}`, exitCodes.stopped)
     throw error
   } finally {
     await control.close(closeTimeoutMs)
@@ -143,7 +153,7 @@ export async function setRegion(region: Region, change: RegionChange, cli: Admin
     const settings = merge(region, change, known.get(region), config)
     const fault = await regionFault(region, settings, known)
     if (fault !== null) throw new AdminRefusal(`${settingNames[fault.setting]} ${fault.message} Nothing was changed.`)
-    await saveRegionSettings(control, secrets, region, settings)
+    await writeRegionDataStore({ control, secrets, clock: systemClock }, { region, settings, actor: systemActor })
     cli.stdout.write(`${region} is at ${describeUrl(settings.databaseUrl)}. Running processes use it within seconds.\n`)
   })
 }

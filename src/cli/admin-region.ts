@@ -80,7 +80,11 @@ async function startRegion(region: Region, cli: AdminProcess): Promise<void> {
 async function setFailover(region: Region, reason: string, how: typeof failOver, cli: AdminProcess): Promise<void> {
   const mode = await withAdminSession(cli.env, (session) => how(session, { region, reason, actor: systemActor })).catch(
     (error: unknown) => {
-      if (error instanceof DomainError) throw new AdminRefusal(error.message)
+      if (error instanceof DomainError)
+        throw new AdminRefusal(
+          error.message,
+          error.code === 'REGION_UNAVAILABLE' ? exitCodes.stopped : exitCodes.refused,
+        )
       throw error
     },
   )
@@ -103,7 +107,7 @@ async function attempt(
   } catch (error) {
     if (!(error instanceof AdminRefusal) && !(error instanceof ConfigError)) throw error
     cli.stderr.write(`${error.message}\n`)
-    onExit(exitCodes.refused)
+    onExit(error instanceof AdminRefusal ? error.exitCode : exitCodes.refused)
   }
 }
 

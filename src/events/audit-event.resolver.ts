@@ -28,7 +28,11 @@ export class AuditEventResolver {
     private readonly disclosureReads: DisclosureReads,
   ) {}
 
-  @Query(() => AuditEventType, { nullable: true, description: 'One event, from whichever region holds it.' })
+  @Query(() => AuditEventType, {
+    nullable: true,
+    description:
+      'One event, from whichever region holds it; null where there is none, or it is not for the caller to see. REGION_UNAVAILABLE while it waits in the queue, RESTORE_REQUIRED where it is in a cold archive object.',
+  })
   async event(
     @Arg('id', () => ID, { description: 'Its global id, evt_<region>_….' }) id: string,
     @Ctx() context: GraphqlContext,

@@ -1,3 +1,4 @@
+import type { AdminActor } from '../admin-log/admin-entry.js'
 import { changeControl } from '../admin-log/change-control.js'
 import { admitSession } from '../auth/permissions.js'
 import type { Viewer } from '../auth/viewer.js'
@@ -68,24 +69,36 @@ export async function upsertRegionDataStore(
   const fault = await regionFault(region, settings, known)
   if (fault !== null) throw badInput(fieldOf[fault.setting], fault.message)
   const shown = { region, dbUrl: maskedUrl(settings.databaseUrl), coldStorage: settings.coldStorage }
+  await writeRegionDataStore(deps, { region, settings, actor: { kind: 'user', userId: session.user.id } })
+  return shown
+}
+
+/**
+ * Writes where a region's data is, and the admin log's entry of it, without a password. The settings have been tried
+ * before. REGION_UNAVAILABLE where control doesn't answer.
+ */
+export async function writeRegionDataStore(
+  deps: { readonly control: Database; readonly clock: Clock; readonly secrets: ControlSecrets },
+  change: { readonly region: Region; readonly settings: RegionSettings; readonly actor: AdminActor },
+): Promise<void> {
+  const { region, settings, actor } = change
   await changeControl(deps, async ({ tx, log }) => {
     const inChange: Pick<Database, 'query'> = { query: (sql, values) => tx.query(sql, values) }
     await saveRegionSettings(inChange, deps.secrets, region, settings)
     log({
       companyId: null,
-      actor: { kind: 'user', userId: session.user.id },
+      actor,
       action: 'region.data_store_set',
       category: 'region',
       target: { type: 'region', id: region },
       payload: {
-        dbUrl: shown.dbUrl,
+        dbUrl: maskedUrl(settings.databaseUrl),
         coldStorage: { provider: settings.coldStorage.provider, bucket: settings.coldStorage.bucket },
         hasOwner: settings.ownerUrl !== undefined,
         hasReadOnly: settings.readOnlyUrl !== undefined,
       },
     })
   })
-  return shown
 }
 
 function settingsOf(input: UpsertRegionDataStoreInput, before: RegionSettings | undefined): RegionSettings {

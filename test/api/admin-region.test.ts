@@ -190,6 +190,12 @@ describe('on servers of the user', () => {
       coldStorage: { provider: 'AWS', bucket: 'eu-cold' },
     }
     expect((await stored(env)).get('EU')).toEqual(settings)
+    const control = Database.open({ name: 'CONTROL', url: env['CONTROL_DATABASE_URL']! })
+    cleanUps.push(() => control.close(1_000))
+    expect(await control.query('select action from admin_event')).toEqual([{ action: 'region.data_store_set' }])
+    const unreachable = new URL(env['CONTROL_DATABASE_URL']!)
+    unreachable.port = '1'
+    expect(await run({ ...env, CONTROL_DATABASE_URL: unreachable.href }, 'list')).toMatchObject({ code: 3 })
     const database = Database.open({ name: 'EU', url: fresh.databaseUrl })
     cleanUps.push(() => database.close(1_000))
     expect(await database.query('select sequence from chain_head')).toEqual([])
