@@ -1,59 +1,78 @@
-import type { KeyObject } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { Client } from 'pg'
-import { pino } from 'pino'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { coldArchiveJob } from '../../src/archive/cold-archive.job.js'
 import { type App, createApp } from '../../src/app.js'
 import { readConfig } from '../../src/config.js'
+import { serverFolder, wishStart, wishStop } from '../../src/db/embedded/server-requests.js'
 import { eraseRequests } from '../../src/gdpr/erase-requests.js'
-import type { Region } from '../../src/kernel/region.js'
 import { encodeId } from '../../src/kernel/ids.js'
+import type { Region } from '../../src/kernel/region.js'
 import { loadRegionSettings } from '../../src/regions/region-data-store.store.js'
-import { DirectoryKeyVault } from '../../src/sealing/key-vault.js'
-import type { BlobName } from '../../src/sealing/sealed-blob.js'
-import { unwrapKey } from '../../src/sealing/subject-keys.js'
 import { equalityTag } from '../../src/sealing/tags.js'
 import { type StartedDatabases, startDatabases } from '../../src/start-databases.js'
 import { createApiKey } from '../../src/workspaces/create-api-key.js'
 import { createCompany } from '../../src/workspaces/create-company.js'
 import { createWorkspace } from '../../src/workspaces/create-workspace.js'
-import { sendGraphql, type World } from '../harness/app.js'
+import { pino } from 'pino'
+import { asPerson, type Person } from '../harness/actors.js'
+import { type GraphqlAnswer, sendGraphql, type World, type WorldCompany } from '../harness/app.js'
+import { archiveNow, DAY_MS, indexed, runRegionJob } from '../harness/archive.js'
 import { makeDataFolder, makeLog } from '../harness/data-folder.js'
-import { filesBelow, type Needle, needlesOf, NeedleSet, openBlobs } from '../harness/disk-scan.js'
-import { archiveNow, DAY_MS, indexed } from '../harness/archive.js'
+import { type Needle, needlesOf } from '../harness/disk-scan.js'
 import { eventually } from '../harness/eventually.js'
-import { approvedRequest, makeTrio, readRequest } from '../harness/gdpr.js'
+import { approvedRequest, makeTrio, readRequest, type Trio } from '../harness/gdpr.js'
+import { isHome } from '../harness/outage.js'
+import {
+  type DiskReading,
+  hits,
+  type KeyPlace,
+  letterKeysOf,
+  queryAt,
+  readDisk,
+  subjectKeysOf,
+  tablesOf,
+} from '../harness/read-disk.js'
+import { hasRedis, needsRedis, TestRedis } from '../harness/redis.js'
+import { setReplicas } from '../harness/replicas.js'
 
 /*
- * What is left on the disk of somebody who was erased: the whole service runs on servers of its own, with their logs and
- * exports, and everything that it has ever written is looked through.
+ * What is left on the disk of people who were erased: the whole service runs on servers of its own, with replicas, a queue,
+ * dead letters, warm and cold archives, exports, a Redis and logs, and everything that it has ever written is looked
+ * through, with all keys there are.
  */
 
-const subject = { id: 'kunde-47110815', email: 'Zoë.Quint@Leute.Example', name: 'Zoë Ärmel-Quint' }
-const secretWords = Object.values(subject)
-const needles: Needle[] = Object.entries(subject).flatMap(([name, text]) => needlesOf(name, text))
+const subjects = {
+  DELETE: { id: 'kunde-47110815', email: 'Zoë.Quint@Leute.Example', name: 'Zoë Ärmel-Quint' },
+  ANONYMIZE: { id: 'klient-93220716', email: 'Bjørn.Falk@Leute.Example', name: 'Bjørn Øre-Falk' },
+} as const
+const people = Object.values(subjects)
+const words = people.flatMap((person) => Object.values(person))
+const needles: Needle[] = people.flatMap((person) =>
+  Object.entries(person).flatMap(([name, text]) => needlesOf(`${name} of ${person.id}`, text)),
+)
 const homes = ['AU', 'EU'] as const satisfies readonly Region[]
+const OTHERS = 20
 
 let folder: Awaited<ReturnType<typeof makeDataFolder>>
 let config: Awaited<ReturnType<typeof readConfig>>
 let databases: StartedDatabases
-let app: App
-let url: string
+let redis: TestRedis | undefined
 const lines: string[] = []
 const urls = new Map<string, string>()
+/** As the harness knows a world: app and URL are those of the process that runs now. */
+const world = {} as { app: App; url: string }
+const asWorld = world as unknown as World
 
 async function start(): Promise<void> {
   databases = await startDatabases(config, makeLog().log)
   const log = pino({ level: 'trace' }, { write: (line: string) => lines.push(line) })
-  app = await createApp({ config, ...databases, log })
-  url = `${await app.listen()}/graphql`
+  world.app = await createApp({ config, ...databases, log })
+  world.url = `${await world.app.listen()}/graphql`
   urls.set('CONTROL', superuser(databases.controlOwnerUrl, 'control'))
-  for (const [region, settings] of await loadRegionSettings(app.control, app.secrets))
+  for (const [region, settings] of await loadRegionSettings(world.app.control, world.app.secrets))
     urls.set(region, superuser(settings.databaseUrl, region))
 }
 async function stop(): Promise<void> {
-  await app.close()
+  await world.app.close()
   await databases.stop()
 }
 function superuser(serviceUrl: string, name: string): string {
@@ -64,305 +83,408 @@ function superuser(serviceUrl: string, name: string): string {
   swapped.password = passwords[name]!.superuser
   return swapped.href
 }
+const at = <Row extends object>(database: string, sql: string, values: readonly unknown[] = []): Promise<Row[]> =>
+  queryAt<Row>(urls.get(database)!, sql, values)
 
 beforeAll(async () => {
   folder = await makeDataFolder()
+  if (hasRedis) redis = await TestRedis.start()
   config = await readConfig({
     DATA_DIR: folder.path,
     SEED_DEMO: 'false',
     PORT: '0',
     LOG_LEVEL: 'trace',
-    JOB_SCHEDULES: '{"gdpr":"0 0 1 1 *"}',
+    JOB_SCHEDULES: JSON.stringify(
+      Object.fromEntries(
+        ['gdpr', 'retention', 'archive', 'cold-archive', 'replication'].map((job) => [job, '0 0 1 1 *']),
+      ),
+    ),
+    ...(redis === undefined ? {} : { REDIS_URL: redis.url }),
   })
   await start()
-})
+}, 120_000)
 afterAll(async () => {
   await stop()
+  await redis?.stop()
   await folder.remove()
 })
 
-/** Everything that every table holds, as text. */
-async function tables(): Promise<{ where: string; bytes: Buffer }[]> {
-  const found: { where: string; bytes: Buffer }[] = []
-  for (const [name, address] of urls) {
-    const client = new Client({ connectionString: address })
-    await client.connect()
-    const { rows } = await client.query<{ name: string }>(
-      `select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
-       where c.relkind in ('r', 'm') and n.nspname not in ('information_schema')`,
-    )
-    for (const { name: table } of rows) {
-      const content = await client.query<{ text: string | null }>(
-        `select string_agg(t::text, E'\\n') as text from ${table} t`,
-      )
-      found.push({ where: `${name}.${table}`, bytes: Buffer.from(content.rows[0]?.text ?? '', 'utf8') })
-    }
-    await client.end()
-  }
-  return found
-}
-
-const hits = (places: readonly { where: string; bytes: Buffer }[], wanted: readonly Needle[]): string[] => {
-  const set = new NeedleSet(wanted)
-  return places.flatMap(({ where, bytes }) => [...set.placesIn(bytes).keys()].map(({ name }) => `${name} in ${where}`))
-}
-
-interface KeyRow {
+interface Chain {
+  readonly name: string
   readonly region: Region
   readonly id: string
-  readonly company_id: string
-  readonly blob: BlobName
-  readonly bucket: number
-  readonly generation: number
-  readonly wrapped: Buffer
-}
-async function keyRows(): Promise<KeyRow[]> {
-  const all: KeyRow[] = []
-  for (const region of homes) {
-    const client = new Client({ connectionString: urls.get(region)! })
-    await client.connect()
-    const { rows } = await client.query<Omit<KeyRow, 'region'>>(
-      'select id, company_id, blob, bucket, generation, wrapped from subject_key',
-    )
-    all.push(...rows.map((row) => ({ ...row, region })))
-    await client.end()
-  }
-  return all
-}
-const newVault = () =>
-  new DirectoryKeyVault({
-    directory: config.keyVaultDir,
-    masterKeys: config.regionMasterKeys,
-    clock: { now: () => new Date() },
-  })
-async function liveBucketKeys(): Promise<{ region: Region; key: KeyObject }[]> {
-  const vault = newVault()
-  const keys: { region: Region; key: KeyObject }[] = []
-  for (const region of homes)
-    for (const name of await readdir(join(config.keyVaultDir, region.toLowerCase()))) {
-      const match = /^bucket-([0-9a-f]{2})(?:\.(\d+))?\.key$/.exec(name)
-      if (match !== null)
-        keys.push({ region, key: await vault.bucketKey(region, parseInt(match[1]!, 16), Number(match[2] ?? 0)) })
-    }
-  return keys
+  readonly gid: string
+  readonly key: string
 }
 
-const WRAPPED_BYTES = 61
-const ROW_BYTES = 400
-
-/** The key of a row, where a live bucket key still opens it near one of these places, as an old version of the row. */
-function recoverKey(
-  bytes: Buffer,
-  row: KeyRow,
-  places: readonly number[],
-  bucketKeys: readonly { region: Region; key: KeyObject }[],
-): KeyObject | null {
-  for (const at of places)
-    for (let from = at; from < Math.min(at + ROW_BYTES, bytes.length - WRAPPED_BYTES); from++) {
-      if (bytes[from] !== 1) continue
-      const wrapped = bytes.subarray(from, from + WRAPPED_BYTES)
-      for (const { region, key } of bucketKeys) {
-        if (region !== row.region) continue
-        try {
-          return unwrapKey(key, region, { ...row, wrapped })
-        } catch {
-          // Not this key, or no wrapped key at all: that is what is being found out.
-        }
-      }
-    }
-  return null
+async function ask(
+  key: string,
+  query: string,
+  variables: Record<string, unknown> = {},
+): Promise<GraphqlAnswer['data']> {
+  const answer = await sendGraphql(world.url, key, query, variables)
+  if (answer.errors !== undefined) throw new Error(`${query}: ${JSON.stringify(answer.errors)}`)
+  return answer.data
+}
+async function tell(person: Person, query: string): Promise<GraphqlAnswer['data']> {
+  const answer = await person.gql(query)
+  if (answer.errors !== undefined) throw new Error(`${query}: ${JSON.stringify(answer.errors)}`)
+  return answer.data
 }
 
-/** What can be read on the whole disk with all keys there are; the servers are stopped meanwhile. */
-async function readDisk(rows: readonly KeyRow[], tags: readonly Needle[]) {
-  const bucketKeys = await liveBucketKeys()
-  const said = new Map<string, number>()
-  const plain: string[] = []
-  const tagged: string[] = []
-  const keys = new Map<string, KeyObject>()
-  const sealed: { row: KeyRow; bytes: Buffer; places: readonly number[] }[] = []
-  const ids = new Map<Needle, KeyRow>(
-    rows.map((row) => [{ name: row.id, bytes: Buffer.from(row.id.replaceAll('-', ''), 'hex') }, row]),
+async function makeChain(companyId: string, region: Region, name: string, retentionDays?: number): Promise<Chain> {
+  const { control, clock } = world.app
+  const input = { companyId, name: `${name} ${region}`, dataRegion: region }
+  const { id } = await createWorkspace(
+    { control, clock },
+    retentionDays === undefined ? input : { ...input, retentionDays },
   )
-  const isTag = new Set(tags)
-  const set = new NeedleSet([...needles, ...tags, ...ids.keys()])
-  let objects = 0
-  for await (const { path, bytes } of filesBelow(folder.path)) {
-    if (path.endsWith('.ndjson.zst')) objects++
-    for (const [needle, places] of set.placesIn(bytes)) {
-      const row = ids.get(needle)
-      if (row === undefined) {
-        const list = isTag.has(needle) ? tagged : plain
-        list.push(`${needle.name} in ${path.slice(folder.path.length + 1)}`)
-        continue
-      }
-      sealed.push({ row, bytes, places })
-      if (keys.has(row.id)) continue
-      const key = recoverKey(bytes, row, places, bucketKeys)
-      if (key !== null) keys.set(row.id, key)
-    }
-  }
-  for (const { row, bytes, places } of sealed) {
-    const key = keys.get(row.id)
-    if (key === undefined) continue
-    for (const text of openBlobs(bytes, places, key))
-      if (secretWords.some((word) => text.toLowerCase().includes(word.toLowerCase())))
-        said.set(row.id, (said.get(row.id) ?? 0) + 1)
-  }
-  return { recovered: new Set(keys.keys()), said, plain, tagged, objects }
+  const { secret } = await createApiKey(
+    { control, pepper: config.apiKeyPepper, clock },
+    { companyId, name: 'k', scope: 'WORKSPACE', workspaceId: id },
+  )
+  return { name, region, id, gid: encodeId('workspace', id), key: secret }
 }
 
-it(
-  'nothing of an erased subject is found on the disk, in tables, logs and exports, with all keys there are',
-  { timeout: 180_000 },
-  async () => {
-    const deps = { control: app.control, secrets: app.secrets, clock: app.clock }
-    const company = await createCompany(deps, { name: 'Acme', dataRegion: 'EU', retentionDays: 365 })
-    const record = async (
-      region: Region,
-      events: readonly object[],
-      more: { name?: string; retentionDays?: number } = {},
-    ): Promise<{ key: string; gid: string }> => {
-      const workspace = await createWorkspace(deps, {
-        companyId: company.id,
-        name: region,
-        dataRegion: region,
-        ...more,
-      })
-      const { secret } = await createApiKey(
-        { control: app.control, pepper: config.apiKeyPepper, clock: app.clock },
-        { companyId: company.id, name: 'k', scope: 'WORKSPACE', workspaceId: workspace.id },
-      )
-      const answer = await sendGraphql(
-        url,
-        secret,
-        'mutation ($input: IngestEventsInput!) { ingestEvents(input: $input) { receipts { sequence } } }',
-        { input: { events } },
-      )
-      expect(answer.errors).toBeUndefined()
-      return { key: secret, gid: encodeId('workspace', workspace.id) }
-    }
-    const world = { url, app } as World
-    const trio = await makeTrio(world, { ...company, gid: encodeId('company', company.id) } as World['acme'])
-    const places: { key: string; gid: string }[] = []
-    for (const region of homes) {
-      const others = Array.from({ length: 120 }, (_, i) => ({
-        action: 'doc.read',
-        category: 'docs',
-        actor: { id: `other-${i % 40}` },
-        payload: { i, filler: 'x'.repeat(200) },
-      }))
-      const own = Array.from({ length: 30 }, (_, i) => ({
-        action: 'doc.write',
-        category: 'docs',
-        actor: subject,
-        target: { id: subject.id, type: 'user' },
-        payload: { i, text: `${subject.name} <${subject.email}>` },
-        traceId: subject.id,
-        idempotencyKey: `key-${i}`,
-      }))
-      const mentions = Array.from({ length: 5 }, (_, i) => ({
-        action: 'mail.sent',
-        category: 'mail',
-        actor: { id: 'other-1' },
-        target: { id: subject.email },
-        payload: { i, to: subject.email },
-      }))
-      places.push(await record(region, [...others, ...own, ...mentions]))
-      // And a chain whose events are all in the archive.
-      const some = [...others.slice(0, 20), ...own.slice(0, 10), ...mentions.slice(0, 2)]
-      await record(region, some, { name: `${region} archived`, retentionDays: 1 })
-    }
-    await indexed({ app })
-    const later = new Date(Date.now() + 2 * DAY_MS)
-    for (const region of homes)
-      expect(await archiveNow({ app }, region, { clock: { now: () => later } })).toBeGreaterThanOrEqual(32)
-    const asked = await sendGraphql(
-      url,
-      places[1]!.key,
-      `mutation { requestExport(input: { workspaceId: "${places[1]!.gid}", format: NDJSON }) { export { id } } }`,
+const record = async (chain: Chain, events: readonly object[]): Promise<{ eventId: string; status: string }[]> =>
+  (
+    await ask(
+      chain.key,
+      'mutation ($input: IngestEventsInput!) { ingestEvents(input: $input) { receipts { eventId status } } }',
+      { input: { events } },
     )
-    const exportQuery = `{ export(id: "${asked.data.requestExport.export.id}") { status } }`
-    await eventually(
-      'the export',
-      async () => (await sendGraphql(url, places[1]!.key, exportQuery)).data.export.status === 'DONE',
-    )
-    // Searches, and a refusal that quotes what was asked.
-    for (const filter of [`actorEmail: "${subject.email}"`, `targetId: "${subject.id}"`])
-      await sendGraphql(
-        url,
-        places[0]!.key,
-        `{ workspaceEvents(filter: { ${filter} }) { nodes { actor { name } payload } } }`,
-      )
-    await sendGraphql(
-      url,
-      places[0]!.key,
-      `{ workspaceEvents(filter: { actorEmail: ["${subject.email}", 1] }) { nodes { id } } }`,
-    )
-    await eventually('the index', async () =>
-      (await Promise.all(homes.map((region) => app.indexer.pendingOf(region)))).every((pending) => pending === 0),
-    )
+  ).ingestEvents.receipts
 
-    const tagKey = await app.facts.tagKey(company.id)
-    const tags: Needle[] = [
-      ['actor.id', subject.id],
-      ['actor.email', subject.email],
-      ['target.id', subject.id],
-      ['target.id', subject.email],
-      ['traceId', subject.id],
-    ].flatMap(([kind, value]) => {
-      const tag = equalityTag(tagKey, kind as 'actor.id', value!)
+type Subject = (typeof people)[number]
+const ownEvent = (subject: Subject, i: number, more: object = {}) => ({
+  action: 'doc.write',
+  category: 'docs',
+  actor: subject,
+  target: { id: subject.id, type: 'user' },
+  payload: { i, text: `${subject.name} <${subject.email}>` },
+  traceId: subject.id,
+  ...more,
+})
+const mentionOf = (subject: Subject, i: number, more: object = {}) => ({
+  action: 'mail.sent',
+  category: 'mail',
+  actor: { id: 'author' },
+  target: { id: subject.email },
+  payload: { i, to: subject.email },
+  ...more,
+})
+const otherEvent = (i: number, more: object = {}) => ({
+  action: 'doc.read',
+  category: 'docs',
+  actor: { id: `other-${i % OTHERS}` },
+  payload: { i, filler: 'x'.repeat(200) },
+  ...more,
+})
+const times = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i))
+const mixed = (others: number, own: number, mentions: number): object[] => [
+  ...times(others, otherEvent),
+  ...people.flatMap((person) => [
+    ...times(own, (i) => ownEvent(person, i, { idempotencyKey: `${person.id} ${i}` })),
+    ...times(mentions, (i) => mentionOf(person, i)),
+  ]),
+]
+
+/** Every place where an event of theirs, or that mentions them, can be. */
+async function fillPlaces(companyId: string, company: WorldCompany, staff: Person): Promise<Chain[]> {
+  await setReplicas(staff, company, ['US', 'APAC'])
+  const chains: Chain[] = []
+  for (const region of homes) {
+    const cold = await makeChain(companyId, region, 'cold', 1)
+    await record(cold, mixed(20, 10, 2))
+    await archiveAsOf(region, 2, 44)
+    const clock = { now: () => new Date(Date.now() + 400 * DAY_MS) }
+    expect(await runRegionJob(coldArchiveJob({ ...world.app.archive, clock }), region)).toBe(1)
+    const warm = await makeChain(companyId, region, 'warm', 1)
+    await record(warm, mixed(20, 10, 2))
+    await archiveAsOf(region, 2, 44)
+    const hot = await makeChain(companyId, region, 'hot')
+    await record(hot, mixed(60, 30, 5))
+    chains.push(cold, warm, hot)
+  }
+  await replicated('US', chains)
+  await replicated('APAC', chains)
+  // A region that had replicas, and has not any more.
+  await setReplicas(staff, company, ['US'])
+  await eventually('the replicas in APAC to be purged', async () => {
+    const [row] = await at<{ n: string }>('APAC', 'select count(*) as n from replica.chain_head')
+    return row!.n === '0'
+  })
+  await queueSome(
+    chains.find(({ name, region }) => name === 'hot' && region === 'EU')!,
+    staff,
+  )
+  await replicated('US', chains)
+  return chains
+}
+
+async function archiveAsOf(region: Region, days: number, events: number): Promise<void> {
+  const clock = { now: () => new Date(Date.now() + days * DAY_MS) }
+  expect(await archiveNow(world, region, { clock })).toBe(events)
+}
+
+/** Queued and brought home, but for four that can't be: one of each subject, one that mentions one, and somebody else's. */
+async function queueSome(chain: Chain, staff: Person): Promise<void> {
+  const keys = ['dead-0', 'dead-1', 'dead-2', 'dead-3']
+  await record(
+    chain,
+    keys.map((idempotencyKey, i) => otherEvent(i, { idempotencyKey })),
+  )
+  const change = (field: string) =>
+    tell(
+      staff,
+      `mutation { ${field}(input: { region: ${chain.region}, reason: "drill" }) { regionHealth { region } } }`,
+    )
+  await change('triggerFailover')
+  const receipts = await record(chain, [
+    ...mixed(5, 3, 2).map((event) => ({ ...event, idempotencyKey: null })),
+    ownEvent(subjects.DELETE, 100, { idempotencyKey: 'dead-0' }),
+    ownEvent(subjects.ANONYMIZE, 101, { idempotencyKey: 'dead-1' }),
+    mentionOf(subjects.DELETE, 102, { idempotencyKey: 'dead-2' }),
+    otherEvent(103, { idempotencyKey: 'dead-3' }),
+  ])
+  expect(new Set(receipts.map(({ status }) => status))).toEqual(new Set(['QUEUED']))
+  await change('endFailover')
+  await isHome(world, chain.region)
+  const letters = await at<{ n: string }>('CONTROL', 'select count(*) as n from dead_letter')
+  expect(letters).toEqual([{ n: '4' }])
+}
+
+/** Waits until a region's replicas have all that their homes have. */
+async function replicated(region: Region, chains: readonly Chain[]): Promise<void> {
+  for (const { id, region: home } of chains) {
+    const [head] = await at<{ n: string }>(home, 'select sequence as n from chain_head where workspace_id = $1', [id])
+    await eventually(`${home} in ${region}`, async () => {
+      const [copy] = await at<{ n: string; state: string; filled: boolean }>(
+        region,
+        'select sequence as n, state, filled_at is not null as filled from replica.chain_head where workspace_id = $1',
+        [id],
+      )
+      return copy !== undefined && copy.state === 'COPYING' && copy.filled && Number(copy.n) >= Number(head!.n)
+    })
+  }
+}
+
+const identifierFilters = people.flatMap(({ id, email }) => [
+  `actorId: "${id}"`,
+  `actorEmail: "${email}"`,
+  `targetId: "${id}"`,
+  `targetId: "${email}"`,
+  `traceId: "${id}"`,
+])
+
+/** Reads a page, and has Redis keep it where there is one. */
+async function shown(page: () => Promise<unknown>): Promise<void> {
+  const held = async (): Promise<string> => JSON.stringify(await redis?.dump())
+  const before = await held()
+  // Asked for again unchanged.
+  await eventually('the page is in Redis', async () => {
+    await page()
+    return redis === undefined || (await held()) !== before
+  })
+}
+
+/** Exports, pages in Redis, searches, and a refusal that quotes what was asked. */
+async function look(chains: readonly Chain[]): Promise<void> {
+  const hot = chains.filter(({ name }) => name === 'hot')
+  for (const { gid, key } of hot) {
+    const asked = await ask(
+      key,
+      `mutation { requestExport(input: { workspaceId: "${gid}", format: NDJSON }) { export { id } } }`,
+    )
+    const query = `{ export(id: "${asked.requestExport.export.id}") { status } }`
+    await eventually('the export', async () => (await ask(key, query)).export.status === 'DONE')
+    for (const filter of ['', ...identifierFilters])
+      await shown(async () => {
+        await ask(key, `{ workspaceEvents(filter: { ${filter} }) { nodes { actor { name } payload } } }`)
+      })
+  }
+  const refused = `{ workspaceEvents(filter: { actorEmail: ["${subjects.DELETE.email}", 1] }) { nodes { id } } }`
+  expect((await sendGraphql(world.url, hot[0]!.key, refused)).errors).toBeDefined()
+}
+
+async function tagsOf(companyId: string): Promise<Needle[]> {
+  const tagKey = await world.app.facts.tagKey(companyId)
+  return people.flatMap(({ id, email }) =>
+    (
+      [
+        ['actor.id', id],
+        ['actor.email', email],
+        ['target.id', id],
+        ['target.id', email],
+        ['traceId', id],
+      ] as const
+    ).flatMap(([kind, value]) => {
+      const tag = equalityTag(tagKey, kind, value)
       return [
         { name: `tag ${kind} of ${value}`, bytes: tag },
         { name: `tag ${kind} of ${value} in hex`, bytes: Buffer.from(tag.toString('hex')) },
       ]
-    })
+    }),
+  )
+}
 
-    // The control: what is looked for is there, in the form in which it is kept.
-    const rows = await keyRows()
-    expect(hits(await tables(), tags).length).toBeGreaterThan(5)
-    const id = await approvedRequest(trio, {
-      companyId: encodeId('company', company.id),
-      requestType: 'DELETE',
-      actorId: subject.id,
-      actorEmail: subject.email,
-      reason: `asked for by ${subject.name}`,
-    })
-    const requestKeys = (await keyRows()).filter((row) => !rows.some((one) => one.id === row.id))
-    expect(requestKeys).toHaveLength(1)
-    rows.push(...requestKeys)
-    const ownKeys = new Set<string>(requestKeys.map((row) => row.id))
-    for (const region of homes) {
-      const client = new Client({ connectionString: urls.get(region)! })
-      await client.connect()
-      const found = await client.query<{ id: string }>('select id from subject_key where actor_id_tag = $1', [
-        tags[0]!.bytes,
-      ])
-      for (const row of found.rows) ownKeys.add(row.id)
-      await client.end()
+/** How many events searches find by the old identifiers, archived ones too where `everywhere` says so. */
+async function found(chain: Chain, everywhere: boolean): Promise<{ events: number; servedBy: ReadonlySet<string> }> {
+  let events = 0
+  const servedBy = new Set<string>()
+  for (const filter of identifierFilters) {
+    const { workspaceEvents } = await ask(
+      chain.key,
+      `{ workspaceEvents(filter: { includeArchived: ${everywhere}, ${filter} }) { edges { cursor } region { servedBy } } }`,
+    )
+    events += workspaceEvents.edges.length
+    servedBy.add(workspaceEvents.region.servedBy)
+  }
+  return { events, servedBy }
+}
+
+const verify = async (chain: Chain) =>
+  (
+    await ask(
+      chain.key,
+      `{ verifyChain(workspaceId: "${chain.gid}") { ok erasedEvents servedBy firstBreak { sequence reason } } }`,
+    )
+  ).verifyChain
+
+/** That all of it still verifies, and nobody is found by what they were. */
+async function expectSound(chains: readonly Chain[], trio: Trio): Promise<void> {
+  for (const chain of chains) {
+    expect(await verify(chain)).toMatchObject({ ok: true, firstBreak: null, servedBy: chain.region })
+    expect((await verify(chain)).erasedEvents).toBeGreaterThanOrEqual(24)
+    expect((await found(chain, true)).events).toBe(0)
+    if (chain.name === 'hot') continue
+    const { archiveObjects } = await ask(
+      chain.key,
+      `{ archiveObjects(workspaceId: "${chain.gid}") { nodes { id storageClass } } }`,
+    )
+    const [{ id, storageClass }] = archiveObjects.nodes
+    expect(storageClass).toBe(chain.name === 'cold' ? 'COLD' : 'WARM')
+    if (storageClass === 'COLD')
+      await tell(
+        trio.approver,
+        `mutation { requestRestore(input: { archiveObjectId: "${id}" }) { archiveObject { id } } }`,
+      )
+    const { verifyArchive } = await tell(
+      trio.approver,
+      `mutation { verifyArchive(archiveObjectId: "${id}") { verdict } }`,
+    )
+    expect(verifyArchive.verdict).toBe('OK_WITH_ERASURES')
+  }
+  const stopped = await at('US', `select workspace_id from replica.chain_head where state <> 'COPYING'`)
+  expect(stopped).toEqual([])
+}
+
+/** The keys of the subjects themselves: at home, in dead letters, and of their requests. */
+async function ownKeyIds(
+  letters: ReadonlyMap<string, readonly KeyPlace[]>,
+  tags: readonly Needle[],
+): Promise<Set<string>> {
+  const own = new Set<string>()
+  const bytes = tags.filter(({ name }) => !name.endsWith('hex')).map((tag) => tag.bytes)
+  for (const region of homes)
+    for (const { id } of await at<{ id: string }>(
+      region,
+      'select id from subject_key where actor_id_tag = any ($1) or actor_email_tag = any ($1)',
+      [bytes],
+    ))
+      own.add(id)
+  const doomed = await at<{ id: string }>('CONTROL', 'select id from dead_letter where actor_id_tag = any ($1)', [
+    bytes,
+  ])
+  expect(doomed).toHaveLength(2)
+  for (const { id } of doomed) for (const key of letters.get(id)!) own.add(key.id)
+  return own
+}
+
+const outsideOf = (reading: Pick<DiskReading, 'said'>, pattern: RegExp): string[] =>
+  [...reading.said].flatMap(([key, paths]) =>
+    [...paths].filter((path) => !pattern.test(path)).map((path) => `${key} ${path}`),
+  )
+
+it(
+  `nothing of an erased subject is found on the disk, wherever it was, with all keys there are${needsRedis}`,
+  { timeout: 240_000 },
+  async () => {
+    const { control, secrets, clock } = world.app
+    const made = await createCompany(
+      { control, secrets, clock },
+      { name: 'Acme', dataRegion: 'EU', retentionDays: 365 },
+    )
+    const company = { ...made, gid: encodeId('company', made.id) } as WorldCompany
+    const staff = await asPerson(asWorld, { staffRole: 'SUPER_ADMIN' })
+    const trio = await makeTrio(asWorld, company)
+    const chains = await fillPlaces(made.id, company, staff)
+    await look(chains)
+    await indexed(world)
+    const tags = await tagsOf(made.id)
+
+    // The control: what is looked for is there, in every form in which it is kept.
+    const tabled = hits(await tablesOf(urls), tags)
+    for (const table of [
+      'EU.event',
+      'EU.archived_event',
+      'US.replica.event',
+      'CONTROL.dead_letter',
+      'CONTROL.event_index',
+    ])
+      expect(tabled.filter((hit) => hit.endsWith(` in ${table}`))).not.toEqual([])
+    const before = await subjectKeysOf(urls)
+    const letters = await letterKeysOf(urls.get('CONTROL')!)
+    const ownKeys = await ownKeyIds(letters, tags)
+    const requests: string[] = []
+    for (const [requestType, { id, email, name }] of Object.entries(subjects))
+      requests.push(
+        await approvedRequest(trio, {
+          companyId: company.gid,
+          requestType,
+          actorId: id,
+          actorEmail: email,
+          reason: `asked for by ${name}`,
+        }),
+      )
+    const keys = [...(await subjectKeysOf(urls)), ...[...letters.values()].flat()]
+    for (const { id } of keys) {
+      const isOfRequest =
+        !before.some((key) => key.id === id) && ![...letters.values()].flat().some((key) => key.id === id)
+      if (isOfRequest) ownKeys.add(id)
     }
-    expect(ownKeys.size).toBe(5)
+    if (redis !== undefined) expect((await redis.dump()).length).toBeGreaterThan(2)
     await stop()
-    const before = await readDisk(rows, tags)
-    expect(before.recovered.size).toBe(rows.length)
-    const subjectKeys = [...ownKeys].filter((key) => !requestKeys.some((row) => row.id === key))
-    for (const key of subjectKeys) expect(before.said.get(key)).toBeGreaterThan(10)
-    expect(before.tagged.some((hit) => !hit.includes('pg_wal'))).toBe(true)
-    expect(before.plain.filter((hit) => hit.includes('exports')).length).toBeGreaterThan(2)
-    expect(before.plain.filter((hit) => !hit.includes('exports'))).toEqual([])
-    // The control: archive objects are unpacked, and their blobs opened.
-    expect(before.objects).toBe(2)
+    const vault = { directory: config.keyVaultDir, masterKeys: config.regionMasterKeys, clock }
+    const readAll = () => readDisk(folder.path, vault, { keys, words, needles, tags })
+    const first = await readAll()
+    expect(first.recovered).toEqual(new Set(keys.map(({ id }) => id)))
+    const read = [...first.said].flatMap(([key, paths]) => (ownKeys.has(key) ? [...paths] : []))
+    for (const place of ['au', 'eu', 'us', 'apac', 'control'])
+      for (const where of ['base', 'pg_wal'])
+        expect(read.some((path) => path.startsWith(`${place}/${where}/`))).toBe(true)
+    for (const region of ['au', 'eu'])
+      for (const place of ['warm', 'cold'])
+        expect(read.some((path) => path.startsWith(`cold/${region}/${place}/`) && path.endsWith('unsealed'))).toBe(true)
+    expect(first.plain.filter((hit) => hit.includes('exports')).length).toBeGreaterThan(4)
+    expect(first.plain.filter((hit) => !hit.includes('exports'))).toEqual([])
+    expect(first.objects).toHaveLength(4)
+    expect(first.tagged.some((hit) => / in apac\/base\//.test(hit))).toBe(true)
 
     await start()
-    expect(await eraseRequests(app.erasure, new AbortController().signal)).toBe(1)
-    const newTrio = { url, app } as World
-    const staff = await makeTrio(newTrio, company as World['acme'])
-    const done = await readRequest(staff.staff, id)
-    expect(done.status).toBe('DONE')
-    const residue = done.evidence.filter((one: { store: string }) => one.store.includes('earlier versions'))
-    expect(residue.map((one: { records: number }) => one.records)).toEqual([5, 5])
-
-    expect(hits(await tables(), [...needles, ...tags])).toEqual([])
+    await eventually(
+      'the requests to be done',
+      async () => {
+        await eraseRequests(world.app.erasure, new AbortController().signal)
+        const all = await Promise.all(requests.map((id) => readRequest(trio.staff, id)))
+        return all.every(({ status }) => status === 'DONE')
+      },
+      60_000,
+    )
+    // Before anybody has looked at anything again.
+    expect(hits(await tablesOf(urls), [...needles, ...tags])).toEqual([])
+    if (redis !== undefined) expect(hits(await redis.dump(), [...needles, ...tags])).toEqual([])
+    await expectSound(chains, trio)
     expect(
       hits(
         lines.map((line) => ({ where: 'the log', bytes: Buffer.from(line) })),
@@ -370,16 +492,22 @@ it(
       ),
     ).toEqual([])
     await stop()
-    const after = await readDisk(rows, tags)
-    expect(after.plain).toEqual([])
-    expect(after.tagged.filter((hit) => !/pg_wal|pg_stat/.test(hit))).toEqual([])
-    // No key of the subject's, nor the request's, is to be had; every other is.
-    expect([...after.recovered].filter((key) => ownKeys.has(key))).toEqual([])
-    expect(after.recovered.size).toBe(rows.length - ownKeys.size)
-    // What others' keys still open is at most what the evidence owns up to: earlier versions of what mentioned the subject.
-    const mentioning = [...after.said.keys()]
-    expect(mentioning.every((key) => !ownKeys.has(key))).toBe(true)
-    expect(mentioning.length).toBeLessThanOrEqual(2)
+    const second = await readAll()
+    expect(second.plain).toEqual([])
+    expect(second.tagged.filter((hit) => !/pg_wal|pg_stat/.test(hit))).toEqual([])
+    // No key of theirs, nor of their requests, is to be had from anything; every other is.
+    expect([...second.recovered].filter((key) => ownKeys.has(key))).toEqual([])
+    expect(second.recovered.size).toBe(new Set(keys.map(({ id }) => id)).size - ownKeys.size)
+    // What others' keys still open is what the evidence owns up to: earlier versions of what mentioned them, in logs.
+    expect(outsideOf(second, /^(?:au|eu|us|apac|control)\/pg_wal\//)).toEqual([])
+
+    // And where home is not there at all, a replica finds no more than it would.
+    const [stopped] = homes
+    wishStop(folder.path, serverFolder(stopped))
     await start()
+    const hot = chains.find(({ name, region }) => name === 'hot' && region === stopped)!
+    expect(await found(hot, false)).toEqual({ events: 0, servedBy: new Set(['US']) })
+    expect(await verify(hot)).toMatchObject({ ok: true, firstBreak: null, servedBy: 'US' })
+    wishStart(folder.path, serverFolder(stopped))
   },
 )
