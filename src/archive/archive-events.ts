@@ -13,11 +13,13 @@ import {
   dropObject,
   findNextRun,
   forgetGarbage,
+  isGarbage,
   type KeptWorkspace,
   listGarbage,
   listKeptWorkspaces,
   listMarkedWorkspaces,
   listStale,
+  lockKey,
   moveEvents,
   noteArchived,
   noteVerified,
@@ -97,11 +99,13 @@ async function tryRun(deps: ArchiveDeps, place: ArchivePlace, run: ArchiveRun): 
   const key = archiveKey(run)
   const transact = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
     database.transaction({ companies: [run.companyId], timeoutMs: TIMEOUT_MS }, work)
-  // Looked at before the claim: whoever claims after us finds other bytes than those it may replace, or we do.
-  const before = await store.head(key)
   const token = newUuid()
   const claim = { id: newUuid(clock.now().getTime()), key, token, now: clock.now() }
-  const id = await transact((tx) => claimObject(tx, run, claim))
+  const { before, id } = await transact(async (tx) => {
+    await lockKey(tx, key)
+    // Looked at before the claim: whoever claims after us finds other bytes than those it may replace, or we do.
+    return { before: await store.head(key), id: await claimObject(tx, run, claim) }
+  })
   if (id === null) return false
   onStep('run.claimed')
   const rows: ClearColumns[] = []
@@ -155,26 +159,36 @@ async function* linesToArchive(
 
 /**
  * Deletes what the bucket holds and nothing refers to: earlier versions of rewritten objects, runs that were given up.
- * Answers how many a retention lock of the bucket keeps; they are tried again at every turn.
+ * Answers how many a retention lock of the bucket keeps; they are tried again at every turn. So are runs that were given
+ * up, as long as a process may still be at them: what it writes when they were given up goes at the next turn.
  */
 export async function sweepGarbage(deps: ArchiveDeps, { region, database }: ArchivePlace): Promise<number> {
   const garbage = await listGarbage(database, GARBAGE_PER_RUN_MAX)
   if (garbage.length === 0) return 0
   let locked = 0
   const store: ObjectStore = await deps.stores.of(region)
-  for (const { key, companyId, isRewritten } of garbage) {
+  const stale = staleBefore(deps)
+  for (const { key, companyId, isRewritten, notedAt } of garbage) {
     // Clear columns don't change by an erasure.
     const keys = [key, manifestKey(key), ...(isRewritten ? [] : [parquetKeyOf(key)])]
-    if (!(await deleteAll(store, keys))) {
-      locked++
-      deps.log.warn({ region, key }, 'a lock of the bucket keeps an object that is to be deleted; it is tried again')
-      continue
-    }
-    deps.onStep?.('garbage.deleted')
-    await database.transaction({ companies: [companyId], timeoutMs: TIMEOUT_MS }, (tx) => forgetGarbage(tx, key))
+    const isDeleted = await database.transaction({ companies: [companyId], timeoutMs: TIMEOUT_MS }, async (tx) => {
+      await lockKey(tx, key)
+      // Claimed anew since it was listed: what is there now is not ours to delete.
+      if (!(await isGarbage(tx, key))) return true
+      if (!(await deleteAll(store, keys))) return false
+      deps.onStep?.('garbage.deleted')
+      if (isRewritten || new Date(notedAt) < stale) await forgetGarbage(tx, key)
+      return true
+    })
+    if (isDeleted) continue
+    locked++
+    deps.log.warn({ region, key }, 'a lock of the bucket keeps an object that is to be deleted; it is tried again')
   }
   return locked
 }
+
+/** The night after, no process is at a run any more. */
+const staleBefore = ({ clock }: ArchiveDeps): Date => new Date(clock.now().getTime() - STALE_AFTER_MS)
 
 /** False where a lock of the bucket forbids it. */
 async function deleteAll(store: ObjectStore, keys: readonly string[]): Promise<boolean> {
@@ -187,10 +201,10 @@ async function deleteAll(store: ObjectStore, keys: readonly string[]): Promise<b
   }
 }
 
-/** Gives up what a process left that died: the night after, nobody is at it any more. */
+/** Gives up what a process left that died. */
 async function dropStale(deps: ArchiveDeps, { database }: ArchivePlace): Promise<void> {
   const now = deps.clock.now()
-  for (const { id, companyId } of await listStale(database, new Date(now.getTime() - STALE_AFTER_MS)))
+  for (const { id, companyId } of await listStale(database, staleBefore(deps)))
     await database.transaction({ companies: [companyId], timeoutMs: TIMEOUT_MS }, (tx) => dropObject(tx, id, now))
 }
 

@@ -115,6 +115,23 @@ export async function noteArchived(control: Database, workspaceId: string, recei
   )
 }
 
+/**
+ * Keeps others from claiming a key, and from deleting what lies under it, until the transaction ends: what nothing refers
+ * to is deleted by its name, which the next attempt at the run has too.
+ */
+export const lockKey = (tx: Transaction, key: string): Promise<unknown> =>
+  tx.query('select pg_advisory_xact_lock(701132745, hashtext($1))', [key], 'lock_archive_key')
+
+/** Whether nothing refers to what lies under a key. */
+export async function isGarbage(tx: Transaction, key: string): Promise<boolean> {
+  const rows = await tx.query(
+    `select from archive_garbage g where g.key = $1 and not exists (select from archive_object o where o.key = g.key)`,
+    [key],
+    'is_archive_garbage',
+  )
+  return rows.length > 0
+}
+
 /** Takes a run, or takes it over; answers the object's id. Null where it is stored already. */
 export async function claimObject(
   tx: Transaction,
@@ -207,6 +224,7 @@ export interface GarbageKey {
   readonly companyId: string
   /** The run is stored, under another key. */
   readonly isRewritten: boolean
+  readonly notedAt: Date
 }
 
 /** Keys that hold nothing any more, of all tenants. */
@@ -215,7 +233,7 @@ export const listGarbage = (database: Database, limit: number): Promise<GarbageK
     await seeAllTenants(tx)
     return tx.query<GarbageKey>(
       // A run that was given up and begun again has the key it had: it is written over, not deleted.
-      `select g.key, g.company_id as "companyId", exists (
+      `select g.key, g.company_id as "companyId", g.noted_at as "notedAt", exists (
          select from archive_object o where o.workspace_id = g.workspace_id and o.state = 'STORED'
            and g.key like '%.' || o.first_sequence || '-' || o.last_sequence || '.%') as "isRewritten"
        from archive_garbage g
