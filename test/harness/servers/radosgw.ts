@@ -26,11 +26,16 @@ export const radosgwMissing = reasonToSkip(
 /** Keys of the only user there. */
 export const radosgwCredentials = { accessKeyId: 'hyrelog', secretAccessKey: 'hyrelog-of-the-tests' }
 
-const configOf = (folder: string, fsid: string, monitorPort: number): string => `[global]
+/** Of the storage daemon, which takes the first free ones: two clusters that look for them at once take the same. */
+const BIND_PORTS = 50
+
+const configOf = (folder: string, fsid: string, monitorPort: number, bindPort: number): string => `[global]
 fsid = ${fsid}
 mon host = v1:127.0.0.1:${monitorPort}
 ms bind msgr2 = false
 public addr = 127.0.0.1
+ms bind port min = ${bindPort}
+ms bind port max = ${bindPort + BIND_PORTS - 1}
 auth cluster required = none
 auth service required = none
 auth client required = none
@@ -68,8 +73,8 @@ export async function startRadosgw(): Promise<RunningServer> {
     await rm(folder, { recursive: true, force: true })
   }
   try {
-    const [monitorPort, port] = (await freePorts(2)) as [number, number]
-    await startCluster(folder, monitorPort, children)
+    const [monitorPort, bindPort, port] = (await freePorts(3)) as [number, number, number]
+    await startCluster(folder, monitorPort, bindPort, children)
     const config = ['-c', join(folder, 'ceph.conf')]
     const { accessKeyId, secretAccessKey } = radosgwCredentials
     const user = ['--uid', 'hyrelog', '--display-name', 'HyreLog']
@@ -93,11 +98,16 @@ export async function startRadosgw(): Promise<RunningServer> {
   }
 }
 
-async function startCluster(folder: string, monitorPort: number, children: ChildProcess[]): Promise<void> {
+async function startCluster(
+  folder: string,
+  monitorPort: number,
+  bindPort: number,
+  children: ChildProcess[],
+): Promise<void> {
   const fsid = randomUUID()
   const osdId = randomUUID()
   const path = join(folder, 'ceph.conf')
-  await writeFile(path, configOf(folder, fsid, monitorPort))
+  await writeFile(path, configOf(folder, fsid, monitorPort, bindPort))
   for (const name of ['mon', 'osd']) await mkdir(join(folder, name))
   const map = join(folder, 'monmap')
   await run('monmaptool', ['--create', '--addv', 'a', `[v1:127.0.0.1:${monitorPort}]`, '--fsid', fsid, map])
