@@ -109,6 +109,12 @@ afterAll(async () => {
   await folder.remove()
 })
 
+interface Evidence {
+  readonly region: string
+  readonly store: string
+  readonly records: number
+}
+
 interface Chain {
   readonly name: string
   readonly region: Region
@@ -481,6 +487,16 @@ it(
       },
       60_000,
     )
+    for (const id of requests) {
+      const { evidence } = await readRequest(trio.staff, id)
+      const left = (region: Region, store: string): unknown =>
+        evidence.find((one: Evidence) => one.region === region && one.store === store)?.records
+      const others = 'earlier versions of other events in the log'
+      // Hot, warm and cold ones, and what was queued.
+      expect([left('AU', others), left('EU', others)]).toEqual([9, 11])
+      expect(left('US', 'earlier versions of other replicated events in the log')).toBe(12)
+      expect(left('EU', 'pending queue')).toBe(0)
+    }
     // Before anybody has looked at anything again.
     expect(hits(await tablesOf(urls), [...needles, ...tags])).toEqual([])
     if (redis !== undefined) expect(hits(await redis.dump(), [...needles, ...tags])).toEqual([])
