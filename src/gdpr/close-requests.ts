@@ -62,7 +62,7 @@ async function eraseReplicas(deps: ErasureDeps, item: ErasureItem, signal: Abort
       deps.control,
       item.request.id,
       { ...evidence, completedAt },
-      evidence.store === 'replica events' ? 'set' : 'add',
+      evidence.store === 'replica subject keys' ? 'add' : 'set',
     )
   deps.onStep?.('replicas.erased')
 }

@@ -8,7 +8,7 @@ import type { GdprDeps } from './gdpr-deps.js'
 /** What was erased from a replica. */
 export interface ReplicaEvidence {
   readonly region: Region
-  readonly store: 'replica events' | 'replica subject keys'
+  readonly store: 'replica events' | 'replica subject keys' | 'earlier versions of other replicated events in the log'
   readonly records: number
 }
 

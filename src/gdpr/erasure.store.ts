@@ -174,7 +174,9 @@ export async function readErasureTotals(
        join erasure on erasure.workspace_id = t.workspace_id and erasure.sequence = t.erasure_sequence group by 1, 2
      )
      select count(*) as events, coalesce(sum(erased.disclosures), 0) as disclosures,
-       count(*) filter (where e.actor_pseudonym is null and (e.identity_blob is not null or e.content_blob is not null)) as resealed,
+       count(*) filter (where e.actor_pseudonym is null and (e.identity_blob is not null or e.content_blob is not null
+         -- Of what archives have, only somebody else's event still knows its actor.
+         or e.object_id is not null and coalesce(e.actor_id_tag, e.actor_email_tag) is not null)) as resealed,
        array_agg(distinct erased.workspace_id::text) as workspace_ids
      from erased join stored_event e on e.workspace_id = erased.workspace_id and e.sequence = erased.sequence`,
     [workspaceIds, requestId],

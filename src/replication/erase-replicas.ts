@@ -113,10 +113,11 @@ async function settle(
   for (const home of new Set(chains.map((chain) => chain.home)))
     keys += await destroyOrphanedKeys(deps, place, { companyId, home }, signal)
   const ids = chains.map(({ workspaceId }) => workspaceId)
-  const { events } = await inReplica(place, companyId, (tx) => readErasureTotals(tx, ids, id))
+  const { events, resealed } = await inReplica(place, companyId, (tx) => readErasureTotals(tx, ids, id))
   const { region } = place
   return [
     { region, store: 'replica events', records: events },
     { region, store: 'replica subject keys', records: keys },
+    { region, store: 'earlier versions of other replicated events in the log', records: resealed },
   ]
 }

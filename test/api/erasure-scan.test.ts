@@ -7,7 +7,6 @@ import { eraseRequests } from '../../src/gdpr/erase-requests.js'
 import { encodeId } from '../../src/kernel/ids.js'
 import type { Region } from '../../src/kernel/region.js'
 import { loadRegionSettings } from '../../src/regions/region-data-store.store.js'
-import { equalityTag } from '../../src/sealing/tags.js'
 import { type StartedDatabases, startDatabases } from '../../src/start-databases.js'
 import { createApiKey } from '../../src/workspaces/create-api-key.js'
 import { createCompany } from '../../src/workspaces/create-company.js'
@@ -17,15 +16,14 @@ import { asPerson, type Person } from '../harness/actors.js'
 import { type GraphqlAnswer, sendGraphql, type World, type WorldCompany } from '../harness/app.js'
 import { archiveNow, DAY_MS, indexed, runRegionJob } from '../harness/archive.js'
 import { makeDataFolder, makeLog } from '../harness/data-folder.js'
-import { type Needle, needlesOf } from '../harness/disk-scan.js'
 import { eventually } from '../harness/eventually.js'
 import { approvedRequest, makeTrio, readRequest, type Trio } from '../harness/gdpr.js'
 import { isHome } from '../harness/outage.js'
 import {
-  type DiskReading,
   hits,
-  type KeyPlace,
+  keysOfActors,
   letterKeysOf,
+  outsideOf,
   queryAt,
   readDisk,
   subjectKeysOf,
@@ -33,6 +31,17 @@ import {
 } from '../harness/read-disk.js'
 import { hasRedis, needsRedis, TestRedis } from '../harness/redis.js'
 import { setReplicas } from '../harness/replicas.js'
+import {
+  identifierFilters,
+  mentionOf,
+  mixed,
+  needles,
+  otherEvent,
+  ownEvent,
+  subjects,
+  tagsOf,
+  words,
+} from '../harness/scanned-people.js'
 
 /*
  * What is left on the disk of people who were erased: the whole service runs on servers of its own, with replicas, a queue,
@@ -40,17 +49,7 @@ import { setReplicas } from '../harness/replicas.js'
  * through, with all keys there are.
  */
 
-const subjects = {
-  DELETE: { id: 'kunde-47110815', email: 'Zoë.Quint@Leute.Example', name: 'Zoë Ärmel-Quint' },
-  ANONYMIZE: { id: 'klient-93220716', email: 'Bjørn.Falk@Leute.Example', name: 'Bjørn Øre-Falk' },
-} as const
-const people = Object.values(subjects)
-const words = people.flatMap((person) => Object.values(person))
-const needles: Needle[] = people.flatMap((person) =>
-  Object.entries(person).flatMap(([name, text]) => needlesOf(`${name} of ${person.id}`, text)),
-)
 const homes = ['AU', 'EU'] as const satisfies readonly Region[]
-const OTHERS = 20
 
 let folder: Awaited<ReturnType<typeof makeDataFolder>>
 let config: Awaited<ReturnType<typeof readConfig>>
@@ -109,6 +108,12 @@ afterAll(async () => {
   await folder.remove()
 })
 
+interface Evidence {
+  readonly region: string
+  readonly store: string
+  readonly records: number
+}
+
 interface Chain {
   readonly name: string
   readonly region: Region
@@ -154,40 +159,6 @@ const record = async (chain: Chain, events: readonly object[]): Promise<{ eventI
       { input: { events } },
     )
   ).ingestEvents.receipts
-
-type Subject = (typeof people)[number]
-const ownEvent = (subject: Subject, i: number, more: object = {}) => ({
-  action: 'doc.write',
-  category: 'docs',
-  actor: subject,
-  target: { id: subject.id, type: 'user' },
-  payload: { i, text: `${subject.name} <${subject.email}>` },
-  traceId: subject.id,
-  ...more,
-})
-const mentionOf = (subject: Subject, i: number, more: object = {}) => ({
-  action: 'mail.sent',
-  category: 'mail',
-  actor: { id: 'author' },
-  target: { id: subject.email },
-  payload: { i, to: subject.email },
-  ...more,
-})
-const otherEvent = (i: number, more: object = {}) => ({
-  action: 'doc.read',
-  category: 'docs',
-  actor: { id: `other-${i % OTHERS}` },
-  payload: { i, filler: 'x'.repeat(200) },
-  ...more,
-})
-const times = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i))
-const mixed = (others: number, own: number, mentions: number): object[] => [
-  ...times(others, otherEvent),
-  ...people.flatMap((person) => [
-    ...times(own, (i) => ownEvent(person, i, { idempotencyKey: `${person.id} ${i}` })),
-    ...times(mentions, (i) => mentionOf(person, i)),
-  ]),
-]
 
 /** Every place where an event of theirs, or that mentions them, can be. */
 async function fillPlaces(companyId: string, company: WorldCompany, staff: Person): Promise<Chain[]> {
@@ -269,17 +240,11 @@ async function replicated(region: Region, chains: readonly Chain[]): Promise<voi
   }
 }
 
-const identifierFilters = people.flatMap(({ id, email }) => [
-  `actorId: "${id}"`,
-  `actorEmail: "${email}"`,
-  `targetId: "${id}"`,
-  `targetId: "${email}"`,
-  `traceId: "${id}"`,
-])
+const inRedis = async (): Promise<Awaited<ReturnType<TestRedis['dump']>>> => (await redis?.dump()) ?? []
 
 /** Reads a page, and has Redis keep it where there is one. */
 async function shown(page: () => Promise<unknown>): Promise<void> {
-  const held = async (): Promise<string> => JSON.stringify(await redis?.dump())
+  const held = async (): Promise<string> => JSON.stringify(await inRedis())
   const before = await held()
   // Asked for again unchanged.
   await eventually('the page is in Redis', async () => {
@@ -305,27 +270,6 @@ async function look(chains: readonly Chain[]): Promise<void> {
   }
   const refused = `{ workspaceEvents(filter: { actorEmail: ["${subjects.DELETE.email}", 1] }) { nodes { id } } }`
   expect((await sendGraphql(world.url, hot[0]!.key, refused)).errors).toBeDefined()
-}
-
-async function tagsOf(companyId: string): Promise<Needle[]> {
-  const tagKey = await world.app.facts.tagKey(companyId)
-  return people.flatMap(({ id, email }) =>
-    (
-      [
-        ['actor.id', id],
-        ['actor.email', email],
-        ['target.id', id],
-        ['target.id', email],
-        ['traceId', id],
-      ] as const
-    ).flatMap(([kind, value]) => {
-      const tag = equalityTag(tagKey, kind, value)
-      return [
-        { name: `tag ${kind} of ${value}`, bytes: tag },
-        { name: `tag ${kind} of ${value} in hex`, bytes: Buffer.from(tag.toString('hex')) },
-      ]
-    }),
-  )
 }
 
 /** How many events searches find by the old identifiers, archived ones too where `everywhere` says so. */
@@ -379,33 +323,6 @@ async function expectSound(chains: readonly Chain[], trio: Trio): Promise<void> 
   expect(stopped).toEqual([])
 }
 
-/** The keys of the subjects themselves: at home, in dead letters, and of their requests. */
-async function ownKeyIds(
-  letters: ReadonlyMap<string, readonly KeyPlace[]>,
-  tags: readonly Needle[],
-): Promise<Set<string>> {
-  const own = new Set<string>()
-  const bytes = tags.filter(({ name }) => !name.endsWith('hex')).map((tag) => tag.bytes)
-  for (const region of homes)
-    for (const { id } of await at<{ id: string }>(
-      region,
-      'select id from subject_key where actor_id_tag = any ($1) or actor_email_tag = any ($1)',
-      [bytes],
-    ))
-      own.add(id)
-  const doomed = await at<{ id: string }>('CONTROL', 'select id from dead_letter where actor_id_tag = any ($1)', [
-    bytes,
-  ])
-  expect(doomed).toHaveLength(2)
-  for (const { id } of doomed) for (const key of letters.get(id)!) own.add(key.id)
-  return own
-}
-
-const outsideOf = (reading: Pick<DiskReading, 'said'>, pattern: RegExp): string[] =>
-  [...reading.said].flatMap(([key, paths]) =>
-    [...paths].filter((path) => !pattern.test(path)).map((path) => `${key} ${path}`),
-  )
-
 it(
   `nothing of an erased subject is found on the disk, wherever it was, with all keys there are${needsRedis}`,
   { timeout: 240_000 },
@@ -421,7 +338,7 @@ it(
     const chains = await fillPlaces(made.id, company, staff)
     await look(chains)
     await indexed(world)
-    const tags = await tagsOf(made.id)
+    const tags = tagsOf(await world.app.facts.tagKey(made.id))
 
     // The control: what is looked for is there, in every form in which it is kept.
     const tabled = hits(await tablesOf(urls), tags)
@@ -435,7 +352,8 @@ it(
       expect(tabled.filter((hit) => hit.endsWith(` in ${table}`))).not.toEqual([])
     const before = await subjectKeysOf(urls)
     const letters = await letterKeysOf(urls.get('CONTROL')!)
-    const ownKeys = await ownKeyIds(letters, tags)
+    const ownKeys = await keysOfActors(urls, letters, tags)
+    expect(letters.size).toBe(4)
     const requests: string[] = []
     for (const [requestType, { id, email, name }] of Object.entries(subjects))
       requests.push(
@@ -453,7 +371,7 @@ it(
         !before.some((key) => key.id === id) && ![...letters.values()].flat().some((key) => key.id === id)
       if (isOfRequest) ownKeys.add(id)
     }
-    if (redis !== undefined) expect((await redis.dump()).length).toBeGreaterThan(2)
+    expect((await inRedis()).length > 2).toBe(hasRedis)
     await stop()
     const vault = { directory: config.keyVaultDir, masterKeys: config.regionMasterKeys, clock }
     const readAll = () => readDisk(folder.path, vault, { keys, words, needles, tags })
@@ -481,9 +399,19 @@ it(
       },
       60_000,
     )
+    for (const id of requests) {
+      const { evidence } = await readRequest(trio.staff, id)
+      const left = (region: Region, store: string): unknown =>
+        evidence.find((one: Evidence) => one.region === region && one.store === store)?.records
+      const others = 'earlier versions of other events in the log'
+      // Hot, warm and cold ones, and what was queued.
+      expect([left('AU', others), left('EU', others)]).toEqual([9, 11])
+      expect(left('US', 'earlier versions of other replicated events in the log')).toBe(12)
+      expect(left('EU', 'pending queue')).toBe(0)
+    }
     // Before anybody has looked at anything again.
     expect(hits(await tablesOf(urls), [...needles, ...tags])).toEqual([])
-    if (redis !== undefined) expect(hits(await redis.dump(), [...needles, ...tags])).toEqual([])
+    expect(hits(await inRedis(), [...needles, ...tags])).toEqual([])
     await expectSound(chains, trio)
     expect(
       hits(
@@ -499,7 +427,7 @@ it(
     expect([...second.recovered].filter((key) => ownKeys.has(key))).toEqual([])
     expect(second.recovered.size).toBe(new Set(keys.map(({ id }) => id)).size - ownKeys.size)
     // What others' keys still open is what the evidence owns up to: earlier versions of what mentioned them, in logs.
-    expect(outsideOf(second, /^(?:au|eu|us|apac|control)\/pg_wal\//)).toEqual([])
+    expect(outsideOf(second.said, /^(?:au|eu|us|apac|control)\/pg_wal\//)).toEqual([])
 
     // And where home is not there at all, a replica finds no more than it would.
     const [stopped] = homes

@@ -102,9 +102,27 @@ export async function letterKeysOf(controlUrl: string): Promise<Map<string, KeyP
   )
 }
 
+/** Ids of the keys of those whom these tags find as actors, at home and in dead letters. */
+export async function keysOfActors(
+  urls: ReadonlyMap<string, string>,
+  letters: ReadonlyMap<string, readonly KeyPlace[]>,
+  tags: readonly Needle[],
+): Promise<Set<string>> {
+  const own = new Set<string>()
+  const bytes = tags.map((tag) => tag.bytes)
+  const condition = 'actor_id_tag = any ($1) or actor_email_tag = any ($1)'
+  const idsIn = async (database: string, table: string): Promise<string[]> =>
+    (await queryAt<{ id: string }>(urls.get(database)!, `select id from ${table} where ${condition}`, [bytes])).map(
+      ({ id }) => id,
+    )
+  for (const region of regions) for (const id of await idsIn(region, 'subject_key')) own.add(id)
+  for (const id of await idsIn('CONTROL', 'dead_letter')) for (const key of letters.get(id)!) own.add(key.id)
+  return own
+}
+
 interface LiveKeys {
   /** The keys of the bucket that a key of this id is in: every generation that is still there. */
-  bucketsOf(id: string): readonly KeyObject[]
+  bucketsOf(this: void, id: string): readonly KeyObject[]
   readonly pending: readonly KeyObject[]
 }
 
@@ -230,3 +248,7 @@ export async function readDisk(
   }
   return { recovered: new Set(keys.keys()), said, plain, tagged, objects }
 }
+
+/** Which keys opened something in files whose path is not one of these. */
+export const outsideOf = (said: DiskReading['said'], pattern: RegExp): string[] =>
+  [...said].flatMap(([key, paths]) => [...paths].filter((path) => !pattern.test(path)).map((path) => `${key} ${path}`))
