@@ -74,7 +74,7 @@ export const createLogger = (level: Config['logLevel']): Logger => pino({ name: 
 export async function createApp(options: AppOptions): Promise<App> {
   const { config, clock = systemClock, log = createLogger(config.logLevel) } = options
   const services = await makeServices(options, clock, log)
-  await services.modes.start()
+  await Promise.all([services.modes.start(), services.owed.load()])
   let ready = false
   const fastify = await makeServer(services, { config, clock, log, isReady: () => ready })
   let closing: Promise<void> | undefined
@@ -94,6 +94,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       const { factsListener, usage, indexer, checkpointer, replicator, scheduler, exports } = services
       for (const service of [factsListener, usage, indexer, checkpointer, scheduler, exports]) service.start()
       if (options.replicates !== false) replicator.start()
+      if (options.erasesOwed !== false) services.owed.start(() => scheduler.runNow('gdpr'))
       const url = await fastify.listen({ host: config.host, port: config.port })
       ready = true
       return url

@@ -59,7 +59,7 @@ export class RegionFetchType {
   @Field(() => String, {
     nullable: true,
     description:
-      'A stable word for what went wrong: timeout, unreachable, starting, overloaded, failed_over, not_configured or error. Null where all went well.',
+      'A stable word for what went wrong: timeout, unreachable, starting, overloaded, failed_over, erasure_pending (it was down when a person was erased, and follows before it is read), not_configured or error. Null where all went well.',
   })
   get reason(): string | null {
     return this.report.reason

@@ -3,6 +3,8 @@ import { treeNodeReader } from '../checkpoints/tree-node.store.js'
 import type { Database, Transaction } from '../db/database.js'
 import type { ControlFacts } from '../directory/control-facts.js'
 import type { ArchiveAccess } from '../events/archived-events.js'
+import { regionUnavailable } from '../kernel/domain-error.js'
+import type { Region } from '../kernel/region.js'
 import type { ClaimedTombstone } from '../ledger/chain-event.js'
 import { fromBytes, utf8Text } from '../ledger/crypto.js'
 import { writeCheckpointLine, writeExportLine } from '../ledger/export-line.js'
@@ -49,6 +51,8 @@ export class SnapshotOutdated extends Error {
 export interface WriteDeps extends SnapshotDeps {
   readonly control: Database
   readonly registry: Pick<RegionRegistry, 'use'>
+  /** Whether the region was down when somebody of the company was erased, and has not followed. */
+  readonly owesErasure: (region: Region, companyId: string) => boolean
   readonly facts: Pick<ControlFacts, 'workspace'>
   readonly subjectKeys: SubjectKeys
   readonly archives: Pick<ArchiveAccess, 'look'>
@@ -69,6 +73,7 @@ export async function writeExport(
   lease: ExportLease,
   signal: AbortSignal,
 ): Promise<void> {
+  if (deps.owesErasure(job.region, job.companyId)) throw regionUnavailable(job.region)
   const inRegion: InRegion = (work) =>
     deps.registry.use(job.region, ({ database }) =>
       database.transaction({ companies: [job.companyId], readOnly: true, timeoutMs: BATCH_TIMEOUT_MS, signal }, work),

@@ -5,7 +5,8 @@ import type { Region } from '../kernel/region.js'
 import { complete, destroyRequestKeys, eraseElsewhere, isQuiet, reclaimAfter } from './close-requests.js'
 import { destroyKeys, eraseValues } from './erase-region.js'
 import type { ErasureDeps } from './erasure-deps.js'
-import { type ErasureItem, isOutage, isWaiting, openItem, takeInWorkspaces } from './erasure-item.js'
+import { noteErasureDebt, settleErasureDebts } from './erasure-debt.store.js'
+import { type ErasureItem, isOutage, isRegionDown, isWaiting, openItem, takeInWorkspaces } from './erasure-item.js'
 import { markErased } from './erasure-work.store.js'
 import { nextStatus } from './gdpr-request.js'
 import { listWork, lockGdprRequest, moveGdprRequest, type SealedGdprRequest } from './gdpr-request.store.js'
@@ -70,7 +71,7 @@ async function eraseAccepted(deps: ErasureDeps, items: readonly ErasureItem[], s
       )
       await raiseQueueFence(deps.control, region, FENCE_TIMEOUT_MS)
     } catch (error) {
-      for (const item of active) if (item.workspaces.has(region)) await obstruct(deps, item, error, signal)
+      for (const item of active) if (item.workspaces.has(region)) await obstruct(deps, item, error, signal, region)
     }
   deps.onStep?.('fences.raised')
   for (const item of active) item.isDirty = true
@@ -102,7 +103,12 @@ async function openItems(
 async function begin(deps: ErasureDeps, { request, subject }: ErasureItem): Promise<boolean> {
   return changeControl(deps, async ({ tx, log }) => {
     const locked = await lockGdprRequest(tx, request.id)
-    if (locked === null || (await isHeld(tx, request.companyId, subject.tags))) return false
+    if (locked === null) return false
+    if (await isHeld(tx, request.companyId, subject.tags)) {
+      // What is held is not erased, and so is read.
+      await settleErasureDebts(tx, request.id, null)
+      return false
+    }
     if (locked.status === 'PROCESSING') return true
     if (locked.status !== 'ADMIN_APPROVED') return false
     await moveGdprRequest(tx, { id: request.id, from: locked.status, to: nextStatus(locked.status, 'START') })
@@ -127,18 +133,24 @@ async function eraseInRegion(
   items: readonly ErasureItem[],
   signal: AbortSignal,
 ): Promise<void> {
-  const here = items.filter((item) => item.workspaces.has(region) && item.obstacle === null)
+  // Another region that is down keeps nothing from being erased here.
+  const here = items.filter(
+    ({ workspaces, obstacle }) => workspaces.has(region) && (obstacle === null || isRegionDown(obstacle)),
+  )
   const done: ErasureItem[] = []
   for (const item of here)
-    await guarded(deps, item, signal, async () => {
+    try {
       await deps.registry.use(region, (handle) => eraseValues(deps, handle, item, signal))
       done.push(item)
-    })
+    } catch (error) {
+      await obstruct(deps, item, error, signal, region)
+    }
   if (done.length === 0) return
   try {
     await deps.registry.use(region, (handle) => destroyKeys(deps, handle, done, signal))
+    for (const { request } of done) await settleErasureDebts(deps.control, request.id, region)
   } catch (error) {
-    for (const item of done) await obstruct(deps, item, error, signal)
+    for (const item of done) await obstruct(deps, item, error, signal, region)
   }
 }
 
@@ -198,9 +210,18 @@ async function guarded(
   }
 }
 
-async function obstruct(deps: ErasureDeps, item: ErasureItem, error: unknown, signal: AbortSignal): Promise<void> {
+/** `region`: where it was met, if in one. What was down then owes the erasure, and is not read before it was made. */
+async function obstruct(
+  deps: ErasureDeps,
+  item: ErasureItem,
+  error: unknown,
+  signal: AbortSignal,
+  region: Region | null = null,
+): Promise<void> {
   item.obstacle = error
   item.isDirty = true
+  if (region !== null && !signal.aborted && isRegionDown(error))
+    await throughOutage(deps, () => noteErasureDebt(deps.control, item.request, region))
   await settle(deps, item.request, error, signal)
 }
 
@@ -222,6 +243,7 @@ async function settle(
 async function fail(deps: ErasureDeps, request: SealedGdprRequest, failure: string): Promise<void> {
   await changeControl(deps, async ({ tx, log }) => {
     const locked = await lockGdprRequest(tx, request.id)
+    await settleErasureDebts(tx, request.id, null)
     if (locked?.status !== 'PROCESSING') return
     await moveGdprRequest(tx, { id: request.id, from: locked.status, to: nextStatus(locked.status, 'FAIL'), failure })
     log(entryOf(request, 'failed'))

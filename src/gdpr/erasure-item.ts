@@ -86,5 +86,9 @@ export const isOutage = (error: unknown): boolean =>
   error instanceof DeadlineExceeded ||
   error instanceof CacheUnavailableError ||
   error instanceof ObjectStoreUnavailableError ||
+  isRegionDown(error)
+
+/** A region (or the control database) doesn't answer now. */
+export const isRegionDown = (error: unknown): boolean =>
   (error instanceof DomainError && error.code === 'REGION_UNAVAILABLE') ||
   (error instanceof DatabaseError && error.refusesWrites)

@@ -18,6 +18,7 @@ export type RegionFailure =
   | 'overloaded'
   | 'not_configured'
   | 'failed_over'
+  | 'erasure_pending'
   | 'error'
 
 export type RegionAnswer<T> = {
@@ -105,9 +106,19 @@ export class RegionGateway {
   readonly #probers = new Map<CircuitBreaker, Promise<void>>()
   readonly #stop = new AbortController()
   readonly #isFailedOver: (region: Region) => boolean
+  readonly #owesErasure: (region: Region, companies: readonly string[]) => boolean
 
-  /** `isFailedOver`: says of which regions the primary is not to be asked, whatever it would answer. */
-  constructor(registry: RegionRegistry, facts: ReplicaFacts, isFailedOver: (region: Region) => boolean = () => false) {
+  /**
+   * `isFailedOver`: says of which regions the primary is not to be asked, whatever it would answer. `owesErasure`: in which
+   * something of one of these companies has yet to be erased, so that nothing of theirs is read from it.
+   */
+  constructor(
+    registry: RegionRegistry,
+    facts: ReplicaFacts,
+    isFailedOver: (region: Region) => boolean = () => false,
+    owesErasure: (region: Region, companies: readonly string[]) => boolean = () => false,
+  ) {
+    this.#owesErasure = owesErasure
     this.#registry = registry
     this.#facts = facts
     this.#isFailedOver = isFailedOver
@@ -155,7 +166,9 @@ export class RegionGateway {
     if (this.#registry.find(region) === undefined)
       return { region, status: 'UNAVAILABLE', servedBy: null, latencyMs: 0, reason: 'not_configured', cause: null }
     const hasReplica = this.#mayHaveReplica(region, companies)
-    const own = await this.#readHome(region, companies, deadline, read, hasReplica)
+    const own = this.#owesErasure(region, companies)
+      ? ({ reason: 'erasure_pending', cause: null } as const)
+      : await this.#readHome(region, companies, deadline, read, hasReplica)
     if ('value' in own && own.reason === null)
       return { region, status: 'OK', servedBy: region, latencyMs: latencyMs(), reason: null, value: own.value }
     const { reason } = own

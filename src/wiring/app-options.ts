@@ -25,6 +25,8 @@ export interface AppOptions {
   readonly jobLeaseTimes?: LeaseTimes
   /** False: this process copies no chains to replicas by itself, only when its job runs. */
   readonly replicates?: boolean
+  /** False: what a region owes that was down is erased when the job runs, not as soon as the region is back. */
+  readonly erasesOwed?: boolean
   /** After how long a silent process's export is taken over. */
   readonly exportLeaseMs?: number
   /** How long a process may believe that a region's events go home. */

@@ -14,7 +14,7 @@ export type ForgetKeys = (region: Region) => void
 /** Hears what the control database tells of, and has it acted by here. */
 export function listenToControl(
   controlUrl: string,
-  { facts, modes, health }: Stores,
+  { facts, modes, health, owed }: Stores,
   { checkpointer }: Recording,
   { replicator, forget }: { readonly replicator: Replicator; readonly forget: ForgetKeys },
 ): NotificationListener {
@@ -27,6 +27,7 @@ export function listenToControl(
       facts.notified(payload)
       checkpointer.notified(payload)
       replicator.notified(payload)
+      owed.notified(payload)
       return undefined
     },
     onLost: () => facts.lost(),
@@ -36,6 +37,7 @@ export function listenToControl(
       health.reset()
       modes.reset()
       replicator.reset()
+      owed.reset()
     },
   })
 }

@@ -64,6 +64,7 @@ export async function makeServices(options: AppOptions, clock: Clock, log: Logge
     clock,
     log,
     exportsDir: config.exportsDir,
+    owesErasure: (region, companyId) => stores.owed.owes(region, [companyId]),
     signersOf: ({ region }, note) => noteSigners(signingKeys, region, note),
     ...(options.exportLeaseMs === undefined ? {} : { leaseMs: options.exportLeaseMs }),
   })
@@ -206,7 +207,7 @@ function makeErasure(
 export async function stopServices(services: Services, log: Logger): Promise<void> {
   const { control, registry, factsListener, usage, indexer, committers, checkpointer, scheduler } = services
   await committers.drain()
-  await services.failover.recovery.stop()
+  await Promise.all([services.failover.recovery.stop(), services.owed.stop()])
   await Promise.all([
     services.exports.stop(),
     scheduler.stop(),

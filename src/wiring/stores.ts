@@ -6,6 +6,7 @@ import { Database } from '../db/database.js'
 import { ControlFacts } from '../directory/control-facts.js'
 import { controlEntities } from '../directory/entities.js'
 import { FirstPages } from '../events/first-pages.js'
+import { OwedErasures } from '../gdpr/owed-erasures.js'
 import type { Clock } from '../kernel/clock.js'
 import { RegionGateway } from '../regions/region-gateway.js'
 import { RegionHealth } from '../regions/region-health.js'
@@ -38,7 +39,17 @@ export async function openStores(options: AppOptions, clock: Clock, log: Logger)
     ...(options.homeLeaseTimes === undefined ? {} : { times: options.homeLeaseTimes }),
     ...(options.isAlone === undefined ? {} : { isAlone: options.isAlone }),
   })
-  const gateway = new RegionGateway(registry, facts, (region) => modes.isFailedOver(region))
+  const owed = new OwedErasures({
+    control,
+    registry,
+    onFailure: (err) => log.warn({ err }, 'what regions have yet to erase could not be seen to; it is tried again'),
+  })
+  const gateway = new RegionGateway(
+    registry,
+    facts,
+    (region) => modes.isFailedOver(region),
+    (region, companies) => owed.owes(region, companies),
+  )
   const health = new RegionHealth({
     control,
     onChecked: ({ region, answers, reason }) => gateway.heard(region, answers ? null : reason),
@@ -61,6 +72,7 @@ export async function openStores(options: AppOptions, clock: Clock, log: Logger)
     registry,
     facts,
     modes,
+    owed,
     gateway,
     health,
     usage,

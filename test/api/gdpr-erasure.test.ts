@@ -2,27 +2,20 @@ import { randomUUID } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { Database } from '../../src/db/database.js'
 import { eraseRequests } from '../../src/gdpr/erase-requests.js'
 import { regions, type Region } from '../../src/kernel/region.js'
 import { asPerson } from '../harness/actors.js'
 import { createWorld, sendGraphql, type World, type WorldWorkspace } from '../harness/app.js'
 import { eventually } from '../harness/eventually.js'
 import { approvedRequest, makeTrio, readRequest, retry, showEvent, type Trio, verifyChain } from '../harness/gdpr.js'
-import { TcpProxy } from '../harness/tcp-proxy.js'
 
 let world: World
 let trio: Trio
-let proxy: TcpProxy
 beforeAll(async () => {
   world = await createWorld()
-  proxy = await TcpProxy.before(world.databases.regions.US.databaseUrl)
   trio = await makeTrio(world, world.acme)
 })
-afterAll(async () => {
-  await proxy.close()
-  await world.close()
-})
+afterAll(() => world.close())
 
 /** A subject of its own for each test. */
 let subject: { id: string; email: string; name: string }
@@ -325,31 +318,6 @@ describe('a run that is cut short', () => {
 })
 
 describe('around it', () => {
-  it('a region that is down leaves the request PROCESSING until it is back', async () => {
-    await recordAll()
-    const id = await approvedRequest(trio, asking('DELETE'))
-    const { erasure } = world.app
-    const down = {
-      ...erasure,
-      registry: {
-        list: () => erasure.registry.list(),
-        find: (region: Region) => erasure.registry.find(region),
-        use: ((region, work) =>
-          region === 'US'
-            ? world.app.registry.use(region, (handle) => work({ ...handle, database: unreachable }))
-            : erasure.registry.use(region, work)) as typeof erasure.registry.use,
-      },
-    }
-    await proxy.set('refuse')
-    const unreachable = Database.open({ name: 'US', url: proxy.urlFor(world.databases.regions.US.databaseUrl) })
-    expect(await eraseRequests(down, never)).toBe(0)
-    await unreachable.close(1_000)
-    expect(await readRequest(trio.staff, id)).toMatchObject({ status: 'PROCESSING', evidence: null })
-    expect((await found())[0]).toBeGreaterThan(0)
-    expect(await run()).toBe(1)
-    expect(await readRequest(trio.staff, id)).toMatchObject({ status: 'DONE', progress: { erasedEvents: 5 } })
-  })
-
   it('an unexpected error makes it FAILED, and a retry goes on', async () => {
     await recordAll()
     const id = await approvedRequest(trio, asking('DELETE'))

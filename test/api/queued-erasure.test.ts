@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { eraseRequests } from '../../src/gdpr/erase-requests.js'
 import { eventually } from '../harness/eventually.js'
-import { approvedRequest, makeTrio, readRequest, showEvent, type Trio, verifyChain } from '../harness/gdpr.js'
+import { approvedRequest, isRead, makeTrio, readRequest, showEvent, type Trio, verifyChain } from '../harness/gdpr.js'
 import { createOutageWorld, heal, ingestAt, type OutageWorld, taken } from '../harness/outage.js'
 
 let world: OutageWorld
@@ -42,6 +42,7 @@ it('an erasure reaches what was queued before it was done, and dead letters; it 
     await erase()
     return (await readRequest(trio.staff, id))['status'] === 'DONE'
   })
+  await isRead(world)
   for (const { eventId } of [before, own]) {
     const shown = await showEvent(world, eventId)
     expect(shown.erasedAt).not.toBeNull()
@@ -74,6 +75,7 @@ it('of an anonymised subject, too, every key goes: nothing that was queued opens
     await erase()
     return (await readRequest(trio.staff, id))['status'] === 'DONE'
   })
+  await isRead(world)
   const { data } = await world.gql(world.acme.in.EU.key, '{ workspaceEvents { nodes { actor { id email } payload } } }')
   const own = data.workspaceEvents.nodes.filter(({ payload }: { payload: { n?: number } }) => payload.n !== undefined)
   expect(own).toHaveLength(3)

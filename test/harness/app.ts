@@ -30,6 +30,8 @@ export interface WorldOptions {
   readonly exportLeaseMs?: number
   readonly openStore?: AppOptions['openStore']
   readonly replicates?: boolean
+  /** True: as the service does it, what a region owes that was down is erased when it is back. Tests call for it themselves. */
+  readonly erasesOwed?: boolean
   readonly homeLeaseTimes?: AppOptions['homeLeaseTimes']
   readonly failover?: AppOptions['failover']
 }
@@ -89,7 +91,10 @@ export interface World {
   makeKey(input: Parameters<typeof createApiKey>[1]): Promise<{ key: string; gid: string }>
   /** Another process of the same service, over the same databases and keys. Whoever starts it closes it first. */
   another(
-    options?: Pick<WorldOptions, 'config' | 'controlUrl' | 'failover' | 'log' | 'checkpointSweepMs' | 'exportLeaseMs'>,
+    options?: Pick<
+      WorldOptions,
+      'config' | 'controlUrl' | 'erasesOwed' | 'failover' | 'log' | 'checkpointSweepMs' | 'exportLeaseMs'
+    >,
   ): Promise<{ app: App; url: string }>
   close(): Promise<void>
 }
@@ -213,6 +218,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       ...(options.clock === undefined ? {} : { clock: options.clock }),
       ...(own.checkpointSweepMs === undefined ? {} : { checkpointSweepMs: own.checkpointSweepMs }),
       ...(own.replicates === undefined ? {} : { replicates: own.replicates }),
+      erasesOwed: own.erasesOwed ?? false,
       ...(own.exportLeaseMs === undefined ? {} : { exportLeaseMs: own.exportLeaseMs }),
       ...(options.openStore === undefined ? {} : { openStore: options.openStore }),
       ...(own.homeLeaseTimes === undefined ? {} : { homeLeaseTimes: own.homeLeaseTimes }),

@@ -1,5 +1,6 @@
 import type { GraphqlAnswer, World, WorldCompany, WorldWorkspace } from './app.js'
 import { asPerson, type Person } from './actors.js'
+import { eventually } from './eventually.js'
 
 /** The three who it takes to erase somebody, and their ways to do so. */
 export interface Trio {
@@ -57,6 +58,13 @@ export async function approvedRequest(trio: Trio, input: Record<string, unknown>
   }
   return id
 }
+
+/** Until Acme's events are read where a region was down: it owes no erasure any more, and every process knows. */
+export const isRead = async (world: World): Promise<true> =>
+  eventually('every region to be read', async () => {
+    const answer = await world.gql(world.acme.key, '{ globalEvents(first: 1) { complete } }')
+    return answer.data.globalEvents.complete === true
+  })
 
 /** What the API shows of an event. */
 export interface ShownEvent {
