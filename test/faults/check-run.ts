@@ -134,7 +134,7 @@ async function compareIndex(servers: Servers, { id, region }: FaultWorkspace): P
 
 /** Asks the service itself whether the chain is whole. */
 async function verifyByApi(origin: string, workspace: FaultWorkspace, events: number): Promise<string[]> {
-  const answer = await postGraphql<{ verifyChain: { ok: boolean; toSequence: number; firstBreak: unknown } }>(
+  const answer = await postGraphql<{ verifyChain: { ok: boolean; toSequence: number; firstBreak: unknown } | null }>(
     origin,
     { authorization: `Bearer ${workspace.apiKey}` },
     {
@@ -143,9 +143,9 @@ async function verifyByApi(origin: string, workspace: FaultWorkspace, events: nu
     },
     requestTimeoutMs,
   )
-  if (answer.kind === 'failure' || answer.data === null)
-    return [`verifyChain of ${workspace.region} failed: ${answer.code}`]
-  const { ok, toSequence, firstBreak } = answer.data.verifyChain
+  const verified = answer.kind === 'failure' ? null : (answer.data?.verifyChain ?? null)
+  if (verified === null) return [`verifyChain of ${workspace.region} failed: ${answer.code}`]
+  const { ok, toSequence, firstBreak } = verified
   if (!ok) return [`verifyChain of ${workspace.region}: ${JSON.stringify(firstBreak)}`]
   return toSequence === events ? [] : [`verifyChain of ${workspace.region} saw ${toSequence} of ${events} events`]
 }
