@@ -25,6 +25,9 @@ export class OwedErasures {
   readonly #stop = new AbortController()
   readonly #reading = new Set<Promise<void>>()
   #owed: ReadonlyMap<Region, ReadonlySet<string>> = new Map()
+  /** Readings are numbered as they begin: one that took longer than a later one says nothing new. */
+  #begun = 0
+  #known = 0
   #loop: Promise<void> = Promise.resolve()
 
   constructor(deps: OwedErasuresDeps) {
@@ -65,14 +68,17 @@ export class OwedErasures {
   }
 
   async #read(): Promise<void> {
+    const reading = ++this.#begun
     const debts = await listErasureDebts(this.#deps.control)
+    if (reading < this.#known) return
+    this.#known = reading
     const byRegion = Map.groupBy(debts, ({ region }) => region)
     this.#owed = new Map([...byRegion].map(([region, own]) => [region, new Set(own.map(({ companyId }) => companyId))]))
   }
 
   async #follow(erase: () => Promise<unknown>): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      const didRun = this.#owed.size > 0 && (await this.#eraseWhereBack(erase))
+      const didRun = await this.#eraseWhereBack(erase)
       // The only way it rejects is the stop, which the loop sees by itself.
       await wait(didRun && this.#owed.size > 0 ? AGAIN_AFTER_MS : LOOK_EVERY_MS, undefined, {
         signal: this.#stop.signal,
@@ -85,6 +91,9 @@ export class OwedErasures {
   async #eraseWhereBack(erase: () => Promise<unknown>): Promise<boolean> {
     const { registry, onFailure } = this.#deps
     try {
+      // What was told could not be read then.
+      if (this.#known < this.#begun && this.#reading.size === 0) await this.#read()
+      if (this.#owed.size === 0) return false
       const known = new Set(registry.list().map(({ region }) => region))
       const asked = [...this.#owed.keys()].filter((region) => known.has(region))
       const checks = await Promise.all(asked.map((region) => checkRegion(registry, region)))

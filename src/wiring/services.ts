@@ -207,10 +207,12 @@ function makeErasure(
 export async function stopServices(services: Services, log: Logger): Promise<void> {
   const { control, registry, factsListener, usage, indexer, committers, checkpointer, scheduler } = services
   await committers.drain()
-  await Promise.all([services.failover.recovery.stop(), services.owed.stop()])
+  await services.failover.recovery.stop()
   await Promise.all([
     services.exports.stop(),
     scheduler.stop(),
+    // Together with the scheduler, whose run it may wait for.
+    services.owed.stop(),
     indexer.stop(),
     checkpointer.stop(),
     services.replicator.stop(),
