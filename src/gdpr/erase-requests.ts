@@ -50,6 +50,7 @@ export async function eraseRequests(deps: ErasureDeps, signal: AbortSignal): Pro
       erased.push(item.request)
     })
   const rejected = work.filter(({ status }) => status === 'REJECTED')
+  for (const { id } of rejected) await throughOutage(deps, () => settleErasureDebts(deps.control, id, null))
   const closable = await destroyOwnKeys(deps, erased, rejected, signal)
   if (closable.length > 0) await closeRequests(deps, closable, items, signal)
   return closable.length
@@ -93,6 +94,8 @@ async function openItems(
       if (item === null) await fail(deps, request, SUBJECT_LOST)
       else if (await begin(deps, item)) items.push(item)
     } catch (error) {
+      // The region keeps whom the request is about, and is one of those it is to be carried out in.
+      await owe(deps, request, request.keyRegion, error, signal)
       await settle(deps, request, error, signal)
     }
   }
@@ -220,9 +223,20 @@ async function obstruct(
 ): Promise<void> {
   item.obstacle = error
   item.isDirty = true
-  if (region !== null && !signal.aborted && isRegionDown(error))
-    await throughOutage(deps, () => noteErasureDebt(deps.control, item.request, region))
+  if (region !== null) await owe(deps, item.request, region, error, signal)
   await settle(deps, item.request, error, signal)
+}
+
+/** A region that was down owes the erasure. */
+async function owe(
+  deps: ErasureDeps,
+  request: SealedGdprRequest,
+  region: Region,
+  error: unknown,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!signal.aborted && isRegionDown(error))
+    await throughOutage(deps, () => noteErasureDebt(deps.control, request, region))
 }
 
 /** An outage leaves a request as it is; a run that was cut short touches nothing more; anything else is a failure. */

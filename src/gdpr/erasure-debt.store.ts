@@ -9,10 +9,11 @@ export interface ErasureDebt {
   readonly region: Region
 }
 
-/** All debts there are. Throws DatabaseError. */
+/** All debts there are; of what was refused or failed nothing is owed. Throws DatabaseError. */
 export async function listErasureDebts(control: Database): Promise<ErasureDebt[]> {
   const rows = await control.query<{ company_id: string; region: Region }>(
-    'select distinct company_id, region from erasure_debt',
+    `select distinct d.company_id, d.region from erasure_debt d join gdpr_request r on r.id = d.request_id
+     where r.status in ('ADMIN_APPROVED', 'PROCESSING')`,
     [],
     { timeoutMs: TIMEOUT_MS, name: 'erasure_debts' },
   )

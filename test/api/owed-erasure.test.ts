@@ -5,7 +5,16 @@ import { outcome } from '../harness/actors.js'
 import { createWorld, type GraphqlAnswer, sendGraphql, type World, type WorldCompany } from '../harness/app.js'
 import { eventually } from '../harness/eventually.js'
 import { download, request as requestExport, settled } from '../harness/exports.js'
-import { approvedRequest, isRead, makeTrio, readRequest, showEvent, type Trio, verifyChain } from '../harness/gdpr.js'
+import {
+  approvedRequest,
+  isRead,
+  makeTrio,
+  readRequest,
+  reject,
+  showEvent,
+  type Trio,
+  verifyChain,
+} from '../harness/gdpr.js'
 import { TcpProxy } from '../harness/tcp-proxy.js'
 
 /*
@@ -130,4 +139,34 @@ it('what is held is owed by nobody', async () => {
   await eventually('EU to be read', async () => statusOf(await search(world.acme)).status === 'OK')
   expect(JSON.stringify((await search(world.acme)).data)).toContain(email)
   expect((await readRequest(trio.staff, request)).status).toBe('PROCESSING')
+})
+
+it('nor is it read where it alone knew whom the request is about', async () => {
+  const own = await makeTrio(world, world.globex)
+  await world.record(world.globex.in.EU, [event({ email })])
+  const ask = () => approvedRequest(own, { companyId: world.globex.gid, requestType: 'DELETE', actorEmail: email })
+  const isBack = () => eventually('EU answers others', async () => statusOf(await search(world.acme)).status === 'OK')
+  const refused = await ask()
+  await eu.set('refuse')
+  expect(await eraseRequests(world.app.erasure, never)).toBe(0)
+  expect((await readRequest(own.staff, refused)).status).toBe('ADMIN_APPROVED')
+  await eu.set('pass')
+  await isBack()
+  expect(statusOf(await search(world.globex))).toMatchObject({ status: 'UNAVAILABLE', reason: 'erasure_pending' })
+  // Whoever refuses the request has it read again.
+  expect((await reject(own.staff, refused)).errors).toBeUndefined()
+  await eraseRequests(world.app.erasure, never)
+  await eventually('EU to be read', async () => statusOf(await search(world.globex)).status === 'OK')
+  expect(JSON.stringify((await search(world.globex)).data)).toContain(email)
+
+  const carriedOut = await ask()
+  await eu.set('refuse')
+  expect(await eraseRequests(world.app.erasure, never)).toBe(0)
+  await eu.set('pass')
+  await isBack()
+  expect(statusOf(await search(world.globex))).toMatchObject({ reason: 'erasure_pending' })
+  expect(await eraseRequests(world.app.erasure, never)).toBe(1)
+  expect((await readRequest(own.staff, carriedOut)).status).toBe('DONE')
+  await eventually('EU to be read', async () => statusOf(await search(world.globex)).status === 'OK')
+  expect(JSON.stringify((await search(world.globex)).data)).not.toContain(email)
 })
