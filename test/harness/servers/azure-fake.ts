@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../../../src/kernel/clock.js'
+import { FakeServer } from './fake-server.js'
 
 const hourMs = 3_600_000
 
@@ -124,23 +123,11 @@ const header = (request: IncomingMessage, name: string): string | undefined =>
  * clock that the test moves: for what Azurite doesn't do, which are rehydration that takes hours, versions and
  * immutability. It checks no signatures; Azurite does.
  */
-export class AzureFake {
+export class AzureFake extends FakeServer {
   readonly containers = new Map<string, FakeContainer>()
-  readonly #server: Server
 
-  private constructor() {
-    this.#server = createServer((request, response) => void this.#serve(request, response))
-  }
-
-  static async start(): Promise<AzureFake> {
-    const fake = new AzureFake()
-    fake.#server.listen(0, '127.0.0.1')
-    await once(fake.#server, 'listening')
-    return fake
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  static start(): Promise<AzureFake> {
+    return new AzureFake().listen()
   }
 
   connectionString(url = this.url): string {
@@ -148,25 +135,14 @@ export class AzureFake {
     return `DefaultEndpointsProtocol=http;AccountName=fake;AccountKey=${key};BlobEndpoint=${url.replace(/\/$/, '')}/fake;`
   }
 
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections()
-    await once(this.#server.close(), 'close')
-  }
-
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = []
-    try {
-      for await (const chunk of request) chunks.push(chunk as Buffer)
-    } catch {
-      return
-    }
+  protected override serve(request: IncomingMessage, body: Buffer, response: ServerResponse): void {
     const url = new URL(request.url!, 'http://fake')
     const [, , containerName, ...rest] = decodeURIComponent(url.pathname).split('/')
     let answer: Answer
     try {
       const container = this.containers.get(containerName!)
       if (container === undefined) throw new Refusal(404, 'ContainerNotFound')
-      const call = { request, query: url.searchParams, body: Buffer.concat(chunks), container, name: rest.join('/') }
+      const call = { request, query: url.searchParams, body, container, name: rest.join('/') }
       answer = handle(call)
     } catch (error) {
       if (!(error instanceof Refusal)) throw error

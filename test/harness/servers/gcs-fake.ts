@@ -1,8 +1,7 @@
 import { CRC32C } from '@google-cloud/storage'
 import { createHash, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { FakeServer } from './fake-server.js'
 
 interface FakeObject {
   readonly name: string
@@ -145,49 +144,26 @@ export interface GcsFault {
  * (https://cloud.google.com/storage/docs/json_api/v1): no server of Google's can be had that knows conditions or
  * storage classes. It checks no credentials.
  */
-export class GcsFake {
+export class GcsFake extends FakeServer {
   readonly buckets = new Map<string, FakeGcsBucket>()
   readonly faults: GcsFault[] = []
   /** Into how many calls a rewrite is cut, as happens to big objects. */
   rewriteCalls = 1
   readonly sessions = new Map<string, Session>()
   readonly #rewrites = new Map<string, number>()
-  readonly #server: Server
 
-  private constructor() {
-    this.#server = createServer((request, response) => void this.#serve(request, response))
+  static start(): Promise<GcsFake> {
+    return new GcsFake().listen()
   }
 
-  static async start(): Promise<GcsFake> {
-    const fake = new GcsFake()
-    fake.#server.listen(0, '127.0.0.1')
-    await once(fake.#server, 'listening')
-    return fake
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections()
-    await once(this.#server.close(), 'close')
-  }
-
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = []
-    try {
-      for await (const chunk of request) chunks.push(chunk as Buffer)
-    } catch {
-      return
-    }
+  protected override serve(request: IncomingMessage, body: Buffer, response: ServerResponse): void {
     const url = new URL(request.url!, `http://${request.headers.host}`)
     const at = this.faults.findIndex((fault) => fault.matches(request.method!, url))
     const fault = at < 0 ? undefined : this.faults.splice(at, 1)[0]
     let answer: Answer
     try {
       if (fault !== undefined && fault.kind !== 'lost-answer') throw new Refusal(fault.kind.status, fault.kind.reason)
-      answer = this.#handle(request, url, Buffer.concat(chunks))
+      answer = this.#handle(request, url, body)
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       const { status, reason } = error

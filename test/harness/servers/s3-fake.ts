@@ -1,7 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { FakeServer } from './fake-server.js'
 import { S3Refusal, type FakeBucket, type FakeVersion, type Precondition } from './s3-fake-bucket.js'
 
 interface Call {
@@ -31,43 +30,20 @@ const text = (request: IncomingMessage, name: string): string | undefined => req
  * An S3 server in this process whose clock the test moves: for what no server that can be had does, above all archive
  * classes and RestoreObject (https://docs.aws.amazon.com/AmazonS3/latest/API/). It checks no signatures; radosgw does.
  */
-export class S3Fake {
+export class S3Fake extends FakeServer {
   readonly buckets = new Map<string, FakeBucket>()
   readonly faults: Fault[] = []
   /** `GET /key?list-type=2` and so on, of every request that came in. */
   readonly requests: { readonly method: string; readonly query: URLSearchParams; readonly request: IncomingMessage }[] =
     []
-  readonly #server: Server
 
-  private constructor() {
-    this.#server = createServer((request, response) => void this.#serve(request, response))
+  static start(): Promise<S3Fake> {
+    return new S3Fake().listen()
   }
 
-  static async start(): Promise<S3Fake> {
-    const fake = new S3Fake()
-    fake.#server.listen(0, '127.0.0.1')
-    await once(fake.#server, 'listening')
-    return fake
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections()
-    await once(this.#server.close(), 'close')
-  }
-
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected override serve(request: IncomingMessage, body: Buffer, response: ServerResponse): void {
     const url = new URL(request.url!, 'http://fake')
     const [, name, ...rest] = decodeURIComponent(url.pathname).split('/')
-    const chunks: Buffer[] = []
-    try {
-      for await (const chunk of request) chunks.push(chunk as Buffer)
-    } catch {
-      return
-    }
     const method = request.method!
     this.requests.push({ method, query: url.searchParams, request })
     const at = this.faults.findIndex((fault) => fault.matches(method, url.searchParams))
@@ -77,7 +53,7 @@ export class S3Fake {
       if (fault !== undefined && fault.kind !== 'lost-answer') throw new S3Refusal(fault.kind.status, fault.kind.code)
       const bucket = this.buckets.get(name!)
       if (bucket === undefined) throw new S3Refusal(404, 'NoSuchBucket')
-      answer = handle({ bucket, key: rest.join('/'), query: url.searchParams, request, body: Buffer.concat(chunks) })
+      answer = handle({ bucket, key: rest.join('/'), query: url.searchParams, request, body })
     } catch (error) {
       if (!(error instanceof S3Refusal)) throw error
       answer = {
