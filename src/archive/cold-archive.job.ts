@@ -1,4 +1,5 @@
 import type { Job } from '../jobs/job.js'
+import { pagesById } from '../kernel/pages-by-id.js'
 import { ObjectNotFoundError } from '../objects/object-errors.js'
 import type { ArchiveDeps, ArchivePlace } from './archive-deps.js'
 import type { ArchiveObject } from './archive-object.js'
@@ -6,7 +7,6 @@ import { listToMoveCold } from './archive-object.store.js'
 
 const TIMEOUT_MS = 6 * 3_600_000
 const OBJECTS_PER_READ = 200
-const NIL_UUID = '00000000-0000-0000-0000-000000000000'
 
 /** Moves the objects of days that are over a year old to the coldest class of the bucket. */
 export const coldArchiveJob = (deps: ArchiveDeps): Job => ({
@@ -27,15 +27,15 @@ async function moveToCold(
 ): Promise<number> {
   const beforeDay = yearBefore(deps.clock.now())
   let moved = 0
-  for (let after = NIL_UUID; ;) {
-    const objects = await listToMoveCold(place.database, place.region, beforeDay, after, OBJECTS_PER_READ)
+  const pages = pagesById(OBJECTS_PER_READ, (after, limit) =>
+    listToMoveCold(place.database, place.region, beforeDay, after, limit),
+  )
+  for await (const objects of pages)
     for (const object of objects) {
       signal.throwIfAborted()
       if (await moveObject(deps, object)) progress(++moved)
     }
-    if (objects.length < OBJECTS_PER_READ) return moved
-    after = objects.at(-1)!.id
-  }
+  return moved
 }
 
 /**

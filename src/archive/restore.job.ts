@@ -1,10 +1,10 @@
 import type { Job } from '../jobs/job.js'
+import { pagesById } from '../kernel/pages-by-id.js'
 import type { ArchiveDeps } from './archive-deps.js'
 import { listRestores } from './archive-object.store.js'
 
 const TIMEOUT_MS = 10 * 60_000
 const OBJECTS_PER_READ = 200
-const NIL_UUID = '00000000-0000-0000-0000-000000000000'
 
 /** Follows what was asked to be restored, until it can be read and until that is over. */
 export const restoreJob = (deps: ArchiveDeps): Job => ({
@@ -16,15 +16,13 @@ export const restoreJob = (deps: ArchiveDeps): Job => ({
   run: ({ region, signal, progress }) =>
     deps.registry.use(region, async ({ database }) => {
       let changed = 0
-      for (let after = NIL_UUID; ;) {
-        const objects = await listRestores(database, region, after, OBJECTS_PER_READ)
+      const pages = pagesById(OBJECTS_PER_READ, (after, limit) => listRestores(database, region, after, limit))
+      for await (const objects of pages)
         for (const object of objects) {
           signal.throwIfAborted()
           const now = await deps.reader.refresh(object)
           if (now !== null && now !== object.storageClass) progress(++changed)
         }
-        if (objects.length < OBJECTS_PER_READ) return changed
-        after = objects.at(-1)!.id
-      }
+      return changed
     }),
 })

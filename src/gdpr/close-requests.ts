@@ -6,6 +6,7 @@ import { deleteExportFile, exportFolder, exportIdOf } from '../exports/export-fi
 import { eraseDeadLetters } from '../failover/erase-pending.js'
 import { readQuietEpochs } from '../failover/pending-write.store.js'
 import { encodeId } from '../kernel/ids.js'
+import { pagesById } from '../kernel/pages-by-id.js'
 import { type Region, regions } from '../kernel/region.js'
 import type { ErasureDeps } from './erasure-deps.js'
 import { type ErasureItem, workspacesByRegion } from './erasure-item.js'
@@ -26,7 +27,6 @@ import { turnBucket } from './turn-bucket.js'
 
 const TIMEOUT_MS = 60_000
 const TAGS_PER_PAGE = 1_000
-const NIL_UUID = '00000000-0000-0000-0000-000000000000'
 const replicaTables = ['replica.event']
 const regionTables = ['event', 'archived_event', 'subject_key', 'idempotency_key', ...replicaTables]
 const controlTables = ['event_index', 'gdpr_request', 'pending_write', 'dead_letter']
@@ -116,12 +116,10 @@ export async function clearIndex(
 ): Promise<void> {
   const options = { companies: [companyId], readOnly: true, timeoutMs: TIMEOUT_MS }
   let records = 0
-  for (let after = NIL_UUID; ;) {
-    const page = await database.transaction(options, (tx) => readErasedTags(tx, workspaceIds, id, after, TAGS_PER_PAGE))
-    if (page.length > 0) records += await clearIndexTags(deps.control, page)
-    if (page.length < TAGS_PER_PAGE) break
-    after = page.at(-1)!.id
-  }
+  const pages = pagesById(TAGS_PER_PAGE, (after, limit) =>
+    database.transaction(options, (tx) => readErasedTags(tx, workspaceIds, id, after, limit)),
+  )
+  for await (const page of pages) records += await clearIndexTags(deps.control, page)
   const completedAt = deps.clock.now()
   await storeEvidence(deps.control, id, { region, store: 'global index', records, completedAt }, 'add')
 }

@@ -1,5 +1,6 @@
 import { announceErasure } from '../gdpr/erasure-work.store.js'
 import { turnBucket } from '../gdpr/turn-bucket.js'
+import { pagesById } from '../kernel/pages-by-id.js'
 import type { Region } from '../kernel/region.js'
 import { findKeyIds } from './home.store.js'
 import { awaitKeyCopies, findReplicaKeys, listReplicaKeys, type ReplicaKey } from './replica-keys.store.js'
@@ -7,7 +8,6 @@ import { atHome, inReplica, type ReplicaPlace } from './replica-transaction.js'
 import type { ReplicationDeps } from './replication-deps.js'
 
 const KEYS_PER_PAGE = 5_000
-const NIL_UUID = '00000000-0000-0000-0000-000000000000'
 
 /** What a company keeps in one region of its chains in another. */
 export interface ReplicaOwner {
@@ -50,12 +50,10 @@ async function destroyWhere(
 ): Promise<number> {
   const doomed: ReplicaKey[] = []
   await inReplica(place, companyId, awaitKeyCopies)
-  for (let after = NIL_UUID; ;) {
-    const page = await inReplica(place, companyId, (tx) => listReplicaKeys(tx, companyId, home, after, KEYS_PER_PAGE))
-    doomed.push(...(await choose(page)))
-    if (page.length < KEYS_PER_PAGE) break
-    after = page.at(-1)!.id
-  }
+  const pages = pagesById(KEYS_PER_PAGE, (after, limit) =>
+    inReplica(place, companyId, (tx) => listReplicaKeys(tx, companyId, home, after, limit)),
+  )
+  for await (const page of pages) doomed.push(...(await choose(page)))
   let destroyed = 0
   for (const [bucket, keys] of Map.groupBy(doomed, (key) => key.bucket)) {
     signal.throwIfAborted()
