@@ -50,7 +50,7 @@ export async function eraseRequests(deps: ErasureDeps, signal: AbortSignal): Pro
       erased.push(item.request)
     })
   const rejected = work.filter(({ status }) => status === 'REJECTED')
-  for (const { id } of rejected) await throughOutage(deps, () => settleErasureDebts(deps.control, id, null))
+  if (rejected.length > 0) await throughOutage(deps, () => settleErasureDebts(deps.control, rejected, null))
   const closable = await destroyOwnKeys(deps, erased, rejected, signal)
   if (closable.length > 0) await closeRequests(deps, closable, items, signal)
   return closable.length
@@ -109,7 +109,7 @@ async function begin(deps: ErasureDeps, { request, subject }: ErasureItem): Prom
     if (locked === null) return false
     if (await isHeld(tx, request.companyId, subject.tags)) {
       // What is held is not erased, and so is read.
-      await settleErasureDebts(tx, request.id, null)
+      await settleErasureDebts(tx, [request], null)
       return false
     }
     if (locked.status === 'PROCESSING') return true
@@ -151,7 +151,11 @@ async function eraseInRegion(
   if (done.length === 0) return
   try {
     await deps.registry.use(region, (handle) => destroyKeys(deps, handle, done, signal))
-    for (const { request } of done) await settleErasureDebts(deps.control, request.id, region)
+    await settleErasureDebts(
+      deps.control,
+      done.map(({ request }) => request),
+      region,
+    )
   } catch (error) {
     for (const item of done) await obstruct(deps, item, error, signal, region)
   }
@@ -257,7 +261,7 @@ async function settle(
 async function fail(deps: ErasureDeps, request: SealedGdprRequest, failure: string): Promise<void> {
   await changeControl(deps, async ({ tx, log }) => {
     const locked = await lockGdprRequest(tx, request.id)
-    await settleErasureDebts(tx, request.id, null)
+    await settleErasureDebts(tx, [request], null)
     if (locked?.status !== 'PROCESSING') return
     await moveGdprRequest(tx, { id: request.id, from: locked.status, to: nextStatus(locked.status, 'FAIL'), failure })
     log(entryOf(request, 'failed'))

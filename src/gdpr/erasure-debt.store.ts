@@ -33,14 +33,14 @@ export async function noteErasureDebt(
   )
 }
 
-/** Forgets the debts of a request: in one region, where it was carried out, or all. Throws DatabaseError. */
+/** Forgets the debts of requests: in one region, where they were carried out, or all. Throws DatabaseError. */
 export async function settleErasureDebts(
   control: Pick<Database | Transaction, 'query'>,
-  requestId: string,
+  requests: readonly { readonly id: string }[],
   region: Region | null,
 ): Promise<void> {
-  await control.query('delete from erasure_debt where request_id = $1 and ($2::text is null or region = $2)', [
-    requestId,
-    region,
-  ])
+  await control.query(
+    'delete from erasure_debt where request_id = any ($1::uuid[]) and ($2::text is null or region = $2)',
+    [requests.map(({ id }) => id), region],
+  )
 }
